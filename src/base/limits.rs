@@ -1,0 +1,110 @@
+//! Every number that bounds what the outside can make us do: its name, its unit and its reason. A limit that is
+//! needed somewhere is added here, in the section of its room.
+
+use std::time::Duration;
+
+// --- connections (engine) ---
+
+/// Connections open at once, in and out. 2,000 is more than a household's devices and a spam wave need together.
+pub const CONNECTIONS_MAX: usize = 4_000;
+/// Connections open at once from one address (/64 for IPv6). K-9 and friends open many; a flood opens more.
+pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 1_500;
+/// Bytes of a peer that we hold decrypted and unread before its socket is paused.
+pub const INPUT_BYTES_MAX: usize = 64 * 1024;
+/// Bytes to a peer that we hold before its session must wait for room.
+pub const OUTPUT_BYTES_HIGH: usize = 64 * 1024;
+/// Sessions stepped in one turn before the outside is served again. Keeps a turn of 1,000 pushes in pieces.
+pub const STEPS_PER_TURN: usize = 64;
+/// Consecutive `Want::Turn` of one session without input, output or question: past it the session is stuck.
+pub const IDLE_TURNS_MAX: u32 = 10_000;
+
+// --- store ---
+
+/// Bytes of a body in one slice, before compression. COPY is metadata, memory does not grow with the message.
+pub const SLICE_BYTES: usize = 256 * 1024;
+/// Writes the writer takes into one commit.
+pub const BATCH_WRITES_MAX: usize = 64;
+/// Bytes of payload the writer takes into one commit.
+pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// WAL size at which a PASSIVE checkpoint follows a batch.
+pub const WAL_PASSIVE_BYTES: u64 = 4 * 1024 * 1024;
+/// WAL size at which a TRUNCATE checkpoint is forced.
+pub const WAL_TRUNCATE_BYTES: u64 = 64 * 1024 * 1024;
+/// Accepting mail stops while less than this is free on the disk, so that expunging still works.
+pub const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+/// An upload that has not been finished after this long is swept.
+pub const STAGED_FOR: Duration = Duration::from_secs(3600);
+/// An expunged message can still be read by a session that has it in view for this long.
+pub const EXPUNGED_FOR: Duration = Duration::from_secs(3600);
+/// Largest message, in bytes. SIZE and APPENDLIMIT say it.
+pub const MESSAGE_BYTES_MAX: u64 = 100 * 1024 * 1024;
+/// Different keywords that one mailbox may know, and bytes of one keyword.
+pub const KEYWORDS_PER_MAILBOX_MAX: usize = 256;
+pub const KEYWORD_BYTES_MAX: usize = 128;
+/// Keywords on one message.
+pub const KEYWORDS_PER_MESSAGE_MAX: usize = 64;
+/// Mailboxes of one account, levels of hierarchy, and bytes of a mailbox name in UTF-8.
+pub const MAILBOXES_PER_ACCOUNT_MAX: usize = 10_000;
+pub const MAILBOX_LEVELS_MAX: usize = 32;
+pub const MAILBOX_NAME_BYTES_MAX: usize = 1_000;
+/// Bytes of rows that one slice of a large read brings back.
+pub const READ_BYTES_MAX: usize = 256 * 1024;
+/// Rows that one slice of a large read brings back.
+pub const READ_ROWS_MAX: usize = 512;
+/// Changes that a session takes from the loop's own connection before it asks the reader thread instead.
+pub const CHANGES_ON_LOOP_MAX: usize = 1_000;
+/// Uids that one flag change or expunge commits at once; a longer one is several commits.
+pub const UIDS_PER_WRITE_MAX: u64 = 5_000;
+
+// --- mime ---
+
+/// MIME parts seen in one message; what lies beyond stays in the last part as bytes.
+pub const PARTS_MAX: usize = 1_000;
+/// Depth of nested multiparts and messages.
+pub const PART_DEPTH_MAX: usize = 50;
+/// Bytes of one header section that are looked at.
+pub const HEADER_BYTES_MAX: usize = 256 * 1024;
+/// Header fields looked at in one section.
+pub const HEADER_FIELDS_MAX: usize = 2_000;
+/// Addresses kept in ENVELOPE for one field.
+pub const ADDRESSES_MAX: usize = 1_000;
+
+// --- SMTP ---
+
+/// Bytes of one SMTP command line with its CR LF (RFC 5321 section 4.5.3.1.4 says 512; extensions add to it).
+pub const SMTP_LINE_BYTES_MAX: usize = 4_096;
+/// A peer may send this many unknown commands. Three stops HTTP talkers and spares typing humans.
+pub const BAD_COMMANDS_MAX: u32 = 3;
+/// Recipients of one mail transaction; RFC 5321 section 4.5.3.1.8 asks for at least 100.
+pub const RECIPIENTS_MAX: usize = 200;
+/// Mail transactions in one SMTP connection.
+pub const TRANSACTIONS_MAX: u32 = 1_000;
+/// Received fields before a message is taken to be looping (RFC 5321 section 6.3).
+pub const HOPS_MAX: usize = 100;
+/// How long a server waits for the next command (RFC 5321 section 4.5.3.2.7).
+pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long a server waits for the next bytes of a message.
+pub const SMTP_DATA_TIMEOUT: Duration = Duration::from_secs(300);
+
+// --- IMAP ---
+
+/// Bytes of one IMAP command without its large literals. iPhones send search arguments of several KB.
+pub const IMAP_LINE_BYTES_MAX: usize = 64 * 1024;
+/// Time to log in after the greeting.
+pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
+/// Idle time after login; RFC 9051 section 5.4 asks for at least 30 minutes.
+pub const IMAP_IDLE_TIMEOUT: Duration = Duration::from_secs(31 * 60);
+/// The interval of `* OK Still here` in IDLE, on one grid for all connections so that they share a wake-up.
+pub const KEEPALIVE: Duration = Duration::from_secs(120);
+
+// --- passwords ---
+
+/// Password checks waiting for a hash thread; past it a check is answered with "try again".
+pub const HASH_QUEUE_MAX: usize = 64;
+/// Bytes of a password that are looked at; longer ones are refused.
+pub const PASSWORD_BYTES_MAX: usize = 1_024;
+
+// --- memory ---
+
+/// Bytes of message bodies in flight, all connections together. Past it bytes stay in the sockets.
+pub const BODY_BUDGET_BYTES: usize = 8 * 1024 * 1024;

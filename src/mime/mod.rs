@@ -1,0 +1,34 @@
+//! Floor 1: the message format. Pure functions over bytes; nothing here fails on any input: what cannot be parsed is
+//! described as well as it can be, and the bytes are never changed.
+
+/// What the store keeps beside a body so that no FETCH, SORT or THREAD parses MIME again. Derived: can be rebuilt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// ENVELOPE in IMAP wire form with its parentheses (RFC 9051 section 7.5.2), 7-bit, without literals.
+    pub envelope: Vec<u8>,
+    /// Extensible BODYSTRUCTURE in IMAP wire form with its parentheses.
+    pub structure: Vec<u8>,
+    /// Where each part's header and content lie: `mime::PartMap` in its compact form.
+    pub parts: Vec<u8>,
+    pub sort: SortFields,
+}
+
+/// The fields that SORT, THREAD and sent-date searches need.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SortFields {
+    /// The Date field in seconds since 1970 UTC; `None` where it is absent or unreadable.
+    pub sent: Option<i64>,
+    /// Base subject, decoded and case-folded (RFC 5256 section 2.1).
+    pub subject: String,
+    /// Local part of the first From / To / Cc address, case-folded (RFC 5256 section 3).
+    pub from: String,
+    pub to: String,
+    pub cc: String,
+    /// Display form of the first From / To address (RFC 5957).
+    pub display_from: String,
+    pub display_to: String,
+    /// Message-ID without brackets; empty where there is none.
+    pub message_id: String,
+    /// Message-IDs of References, then In-Reply-To, without brackets, space-separated, bounded.
+    pub references: String,
+}

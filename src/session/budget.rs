@@ -1,0 +1,42 @@
+//! Server-wide memory for message bodies in flight. The engine keeps the books per connection, so that a session
+//! that panics or vanishes gives back what it held.
+
+/// What one connection may still take, and has taken, of the shared pool.
+#[derive(Debug)]
+pub struct Budget {
+    free: usize,
+    held: usize,
+}
+
+impl Budget {
+    /// The view of one connection for one step: `free` is what all share, `held` what this one has.
+    pub fn lend(free: usize, held: usize) -> Budget {
+        Budget { free, held }
+    }
+
+    /// Takes `bytes` from the pool, or refuses: then leave the input where it is and try again later.
+    #[must_use]
+    pub fn take(&mut self, bytes: usize) -> bool {
+        if bytes > self.free {
+            return false;
+        }
+        self.free -= bytes;
+        self.held += bytes;
+        true
+    }
+
+    /// Gives back up to `bytes` of what this connection holds.
+    pub fn give(&mut self, bytes: usize) {
+        let given = bytes.min(self.held);
+        self.held -= given;
+        self.free += given;
+    }
+
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    pub fn free(&self) -> usize {
+        self.free
+    }
+}

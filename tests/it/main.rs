@@ -1,0 +1,1 @@
+//! One test binary for everything that is not a unit test.
