@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::base::{Config, ConnId, Mono, Now, Ticket};
-use crate::session::{Peer, Session};
+use crate::session::{Opening, Session};
 use crate::store::{Outcome, Question, Reader, Reply, StoreError, Write};
 
 /// What listens on a port: how TLS begins, and which conversation is opened. The engine knows no protocol by name.
@@ -20,13 +20,6 @@ pub struct ServiceKind {
     /// Session tickets are offered. Never on port 25: Microsoft's MTA aborts the handshake.
     pub tickets: bool,
     pub open: fn(&Opening<'_>) -> Box<dyn Session>,
-}
-
-/// What a constructor of a conversation is given.
-pub struct Opening<'a> {
-    pub peer: &'a Peer,
-    pub config: &'a Config,
-    pub now: Now,
 }
 
 /// Index into the services the engine was made with.

@@ -19,6 +19,13 @@ pub trait Session: Send {
     fn step(&mut self, cx: &mut Cx<'_>) -> Want;
 }
 
+/// What a constructor of a conversation is given.
+pub struct Opening<'a> {
+    pub peer: &'a Peer,
+    pub config: &'a Config,
+    pub now: Now,
+}
+
 /// All that a session may touch during one step. There is no other way out.
 pub struct Cx<'a> {
     /// Monotonic and wall clock, read once a turn.
