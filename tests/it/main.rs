@@ -1,1 +1,6 @@
 //! One test binary for everything that is not a unit test.
+
+#[path = "../world/mod.rs"]
+mod world;
+
+mod disk;
