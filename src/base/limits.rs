@@ -103,6 +103,10 @@ pub const KEEPALIVE: Duration = Duration::from_secs(120);
 pub const HASH_QUEUE_MAX: usize = 64;
 /// Bytes of a password that are looked at; longer ones are refused.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
+/// Bytes of a login name: an address of RFC 5321 section 4.5.3.1 and some more.
+pub const LOGIN_NAME_BYTES_MAX: usize = 512;
+/// Bytes of one base64 line in an AUTH exchange: a login name twice and a password, encoded.
+pub const SASL_LINE_BYTES_MAX: usize = 4_096;
 
 // --- memory ---
 

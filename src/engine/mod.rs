@@ -4,9 +4,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::base::{Config, ConnId, Mono, Now, Ticket};
-use crate::session::{Opening, Session};
-use crate::store::{Outcome, Question, Reader, Reply, StoreError, Write};
+use crate::base::{Config, ConnId, Mono, Now, Ticket, Wall};
+use crate::session::{Gauges, Opening, Session};
+use crate::store::{Done, Outcome, Question, Reader, Refused, Reply, StoreError, Write};
 
 /// What listens on a port: how TLS begins, and which conversation is opened. The engine knows no protocol by name.
 #[derive(Clone)]
@@ -73,8 +73,10 @@ pub enum Event<'a> {
         from: SocketAddr,
         bytes: &'a [u8],
     },
-    /// Settings, certificates or domains changed in the file.
+    /// Settings, certificates or domains changed in the file, or a person asks for it (SIGHUP).
     Reload,
+    /// The files of `tls-cert` and `tls-key` as they are now; `None`: the certificate in the file serves.
+    Pem(Option<Pem>),
     /// Finish what is in flight and stop accepting.
     Stop,
 }
@@ -87,7 +89,7 @@ pub enum Effect {
     Pause(ConnId),
     Resume(ConnId),
     /// Write what `wire` holds, then close. The engine has forgotten the conversation; `wire` still answers until
-    /// `Lost` or all is `Sent`.
+    /// `Lost` or all is `Sent`. Said once more, with an empty `wire`, when the peer does not read the rest in time.
     Close(ConnId),
     Connect {
         conn: ConnId,
@@ -112,8 +114,49 @@ pub enum Effect {
     },
     /// In this order, to the one writer.
     Commit(Vec<(Ticket, Write)>),
+    /// A write given to `Engine::admin` is done or refused.
+    Admin {
+        ticket: Ticket,
+        result: Result<Done, Refused>,
+    },
+    /// The configuration has been read again: open and close listeners, read the PEM files again and say `Pem`.
+    Reloaded,
     /// All conversations have ended after `Stop`.
     Stopped,
+}
+
+/// A certificate chain and its key, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pem {
+    pub chain: String,
+    pub key: String,
+}
+
+/// What an engine is made of.
+pub struct Setup {
+    pub services: Vec<ServiceKind>,
+    pub store: Reader,
+    pub config: Arc<Config>,
+    /// From the system, or from the simulator's seed.
+    pub seed: [u8; 32],
+    /// The files of `tls-cert` and `tls-key`, if set.
+    pub pem: Option<Pem>,
+    /// When the newest message came in: a wall clock before that is not believed.
+    pub newest: Wall,
+}
+
+/// What `pillarbox status` shows of a running server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Open now, by the name of their service.
+    pub connections: Vec<(&'static str, usize)>,
+    pub gauges: Gauges,
+    pub commits_waiting: usize,
+    pub hashes_waiting: usize,
+    /// Bytes of message bodies in flight.
+    pub body_bytes: usize,
+    pub has_certificate: bool,
+    pub clock_trusted: bool,
 }
 
 /// The machine.
@@ -123,7 +166,7 @@ pub struct Engine {
 
 #[allow(unused_variables)]
 impl Engine {
-    pub fn new(services: Vec<ServiceKind>, store: Reader, config: Arc<Config>, seed: &[u8; 32]) -> Engine {
+    pub fn new(setup: Setup) -> Engine {
         todo!()
     }
 
@@ -135,6 +178,15 @@ impl Engine {
         addr: SocketAddr,
         local: SocketAddr,
     ) -> Option<ConnId> {
+        todo!()
+    }
+
+    /// A change from the command line, on the same path as all others. Answered with `Effect::Admin`.
+    pub fn admin(&mut self, write: Write) -> Ticket {
+        todo!()
+    }
+
+    pub fn status(&self) -> Status {
         todo!()
     }
 

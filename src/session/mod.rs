@@ -9,6 +9,7 @@ use crate::store::{Done, Question, Reader, Refused, Reply, StoreError, Write};
 
 pub mod budget;
 pub mod gauges;
+pub mod sasl;
 
 pub use budget::Budget;
 pub use gauges::Gauges;
@@ -42,6 +43,10 @@ pub struct Cx<'a> {
     pub expired: bool,
     /// The server is shutting down: finish what is in flight, say goodbye at the next quiet moment.
     pub closing: bool,
+    /// Many commits wait for the writer already: take no new message on (451), finish what was begun.
+    pub busy: bool,
+    /// There is a certificate: STARTTLS may be offered.
+    pub can_tls: bool,
     /// One consistent snapshot for the whole turn; small indexed reads only.
     pub store: &'a Reader,
     pub config: &'a Config,
