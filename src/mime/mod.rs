@@ -1,6 +1,8 @@
 //! Floor 1: the message format. Pure functions over bytes; nothing here fails on any input: what cannot be parsed is
 //! described as well as it can be, and the bytes are never changed.
 
+pub mod summary;
+
 /// What the store keeps beside a body so that no FETCH, SORT or THREAD parses MIME again. Derived: can be rebuilt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
