@@ -227,7 +227,8 @@ mod tests {
     #[test]
     fn bytes_come_out_as_they_went_in_whatever_the_pieces() {
         let text: Vec<u8> = (0..3 * SLICE_BYTES + 5).map(|i| (i * i / 7 % 64) as u8 + 32).collect();
-        for size in [0, 1, 10_000, SLICE_BYTES - 1, SLICE_BYTES, SLICE_BYTES + 1, 3 * SLICE_BYTES, text.len()] {
+        for size in [0, 1, 10_000, SLICE_BYTES - 1, SLICE_BYTES, SLICE_BYTES + 1, 3 * SLICE_BYTES, text.len()]
+        {
             for piece in [1_000, 65_536, SLICE_BYTES * 2] {
                 let (body, stored) = take_in(&text[..size], piece);
                 assert_eq!(stored, &text[..size], "size {size} piece {piece}");
