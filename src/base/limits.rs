@@ -94,6 +94,18 @@ pub const SMTP_DATA_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Bytes of one IMAP command without its large literals. iPhones send search arguments of several KB.
 pub const IMAP_LINE_BYTES_MAX: usize = 64 * 1024;
+/// Depth of parentheses and nested search keys in one IMAP command.
+pub const IMAP_DEPTH_MAX: u32 = 50;
+/// Commands that are not understood, one after the other, before an IMAP client is sent away.
+pub const IMAP_BAD_COMMANDS_MAX: u32 = 20;
+/// Bytes of an unasked literal that we read away to be able to refuse it politely; past it the connection ends.
+pub const LITERAL_DRAIN_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Moves (reading, running, telling) of one IMAP session in one step: about ten short commands.
+pub const IMAP_MOVES_PER_STEP: usize = 32;
+/// How long an IMAP client may take to read what we wrote.
+pub const IMAP_ROOM_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long an IMAP session waits for the reader thread; an SD card under a checkpoint takes seconds, not minutes.
+pub const IMAP_READ_TIMEOUT: Duration = Duration::from_secs(120);
 /// Time to log in after the greeting.
 pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// Idle time after login; RFC 9051 section 5.4 asks for at least 30 minutes.

@@ -1,0 +1,32 @@
+//! What we say that we can do: exactly what works, at the moment when it works.
+
+use crate::session::Cx;
+
+use super::server::Core;
+
+/// Before and after login alike. LITERAL+ rather than LITERAL-: uploads from phones save a round trip each, and what
+/// is too large is read away (RFC 7888 section 4). IMAP4rev2 comes with its predecessors' names, since older clients
+/// look for those.
+const ALWAYS: &str = "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE";
+
+const AFTER_LOGIN: &str = "NAMESPACE CHILDREN UNSELECT IDLE UIDPLUS MOVE SPECIAL-USE CREATE-SPECIAL-USE \
+                           LIST-EXTENDED LIST-STATUS STATUS=SIZE ESEARCH SEARCHRES CONDSTORE QRESYNC BINARY";
+
+/// The words behind CAPABILITY, that word included.
+pub fn list(core: &Core, cx: &Cx<'_>) -> String {
+    let mut list = format!("CAPABILITY {ALWAYS}");
+    let before = match (&core.login, cx.peer.tls.is_some(), cx.config.plaintext_login) {
+        (Some(_), _, _) => AFTER_LOGIN,
+        (None, true, _) => "AUTH=PLAIN AUTH=LOGIN",
+        (None, false, true) => "STARTTLS AUTH=PLAIN AUTH=LOGIN",
+        (None, false, false) => "STARTTLS LOGINDISABLED",
+    };
+    list.push(' ');
+    list.push_str(before);
+    list
+}
+
+/// Whether a password may be said on this connection.
+pub fn may_log_in(cx: &Cx<'_>) -> bool {
+    cx.peer.tls.is_some() || cx.config.plaintext_login
+}

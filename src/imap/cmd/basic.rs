@@ -1,0 +1,54 @@
+//! Commands of any state: CAPABILITY, NOOP, LOGOUT (RFC 9051 section 6.1) and ID (RFC 2971).
+
+use crate::imap::capability;
+use crate::imap::lex::{Bad, Parsed, Parser};
+use crate::imap::reply::{self, Reply, Status};
+use crate::imap::server::{Running, Then};
+
+use super::once;
+
+/// `capability = "CAPABILITY"`
+pub fn capability(_: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    Ok(once(|core, cx| {
+        let list = capability::list(core, cx);
+        cx.output.str(&format!("* {list}\r\n"));
+        Ok(reply::ok("That is all"))
+    }))
+}
+
+/// NOOP and CHECK: what has changed is told at the end of every command, so there is nothing else to do.
+pub fn noop(_: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    Ok(once(|_, _| Ok(reply::ok("Done"))))
+}
+
+/// BYE, the tagged OK, and the connection is closed at once: mbsync waits for that.
+pub fn logout(_: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    Ok(once(|core, cx| {
+        core.selected = None;
+        core.then = Then::Close;
+        Reply::new(Status::Bye, "", "Goodbye").write(cx.output, "*", None);
+        Ok(reply::ok("Logged out"))
+    }))
+}
+
+/// `id = "ID" SP ("NIL" / "(" [string SP nstring *(SP string SP nstring)] ")")`. What the client says of itself is
+/// read and not kept.
+pub fn id(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    const PAIRS_MAX: usize = 30;
+    p.space()?;
+    if !p.eat_word("NIL") {
+        let pairs = p.list(|p| {
+            p.astring()?;
+            p.space()?;
+            p.nstring()
+        })?;
+        if pairs.len() > PAIRS_MAX {
+            return Err(Bad("ID has at most 30 fields"));
+        }
+    }
+    Ok(once(|_, cx| {
+        cx.output
+            .str(&format!("* ID (\"name\" \"pillarbox\" \"version\" \"{}\")\r\n", env!("CARGO_PKG_VERSION")));
+        Ok(reply::ok("Pleased to meet you"))
+    }))
+}

@@ -1,0 +1,67 @@
+//! The commands, one file for each or for a few that belong together. `server.rs` says how they plug in.
+
+use crate::session::{Answer, Cx, Want};
+use crate::store::{Done, Refused, Write};
+
+use super::reply::{self, Reply};
+use super::server::{Core, Pause, Running};
+
+pub mod append;
+pub mod basic;
+
+/// A command that is done in one step.
+pub fn once(
+    work: impl FnOnce(&mut Core, &mut Cx<'_>) -> Result<Reply, Pause> + Send + 'static,
+) -> Box<dyn Running> {
+    Box::new(Once(Some(work)))
+}
+
+struct Once<F>(Option<F>);
+
+impl<F> Running for Once<F>
+where
+    F: FnOnce(&mut Core, &mut Cx<'_>) -> Result<Reply, Pause> + Send,
+{
+    fn step(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
+        match self.0.take() {
+            Some(work) => work(core, cx),
+            None => Err(Pause::Gone),
+        }
+    }
+}
+
+/// A command that checks, commits one change, and says what became of it.
+pub fn commit(
+    check: impl FnOnce(&mut Core, &mut Cx<'_>) -> Result<Write, Pause> + Send + 'static,
+    proceed: impl FnOnce(&mut Core, Done) -> Reply + Send + 'static,
+) -> Box<dyn Running> {
+    Box::new(Commit { check: Some(check), proceed: Some(proceed) })
+}
+
+struct Commit<C, P> {
+    check: Option<C>,
+    proceed: Option<P>,
+}
+
+impl<C, P> Running for Commit<C, P>
+where
+    C: FnOnce(&mut Core, &mut Cx<'_>) -> Result<Write, Pause> + Send,
+    P: FnOnce(&mut Core, Done) -> Reply + Send,
+{
+    fn step(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
+        if let Some(check) = self.check.take() {
+            return Err(Pause::Wait(Want::Commit { write: check(core, cx)? }));
+        }
+        let done = committed(cx)?;
+        self.proceed.take().map(|proceed| proceed(core, done)).ok_or(Pause::Gone)
+    }
+}
+
+/// The answer to the commit that this step was waiting for.
+pub fn committed(cx: &mut Cx<'_>) -> Result<Done, Pause> {
+    let result: Result<Done, Refused> = match cx.answer.take() {
+        Some(Answer::Commit(result)) => result,
+        _ => return Err(Pause::Refuse(reply::broken())),
+    };
+    result.map_err(|why| Pause::Refuse(reply::refused(&why)))
+}

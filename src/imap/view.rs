@@ -1,0 +1,157 @@
+//! What the client of a selected mailbox has been told. SELECT remembers only where it stood (modseq and next uid);
+//! the view itself is loaded at the first need, as of that moment, and shared with all sessions that stand there.
+
+use std::sync::Arc;
+
+use crate::base::{AccountId, MailboxId, ModSeq, Uid, UidSet, UidValidity};
+use crate::session::{Answer, Cx};
+use crate::store::{FlagNames, FlagOp, MailboxRow, Reply as Read, View, ViewAt};
+
+use super::command::By;
+use super::lex::{Point, Set};
+use super::reply;
+use super::server::{Pause, ask};
+
+/// The mailbox that is open in a session, as far as its client knows it.
+pub struct Selected {
+    pub mailbox: MailboxId,
+    /// Whose `\Seen` flags are shown.
+    pub account: AccountId,
+    pub validity: UidValidity,
+    /// EXAMINE, or a credential that may only read.
+    pub read_only: bool,
+    /// All changes up to this one have been told, expunges excepted while `gone_untold`.
+    pub modseq: ModSeq,
+    /// Uids below this one have been announced.
+    pub uid_next: Uid,
+    /// How many messages the client counts: the last EXISTS less the EXPUNGEs since.
+    pub messages: u32,
+    /// Expunges that could not be told yet, because a FETCH, STORE or SEARCH was being answered.
+    pub gone_untold: bool,
+    /// Keywords in the last FLAGS response.
+    pub keywords_told: usize,
+    /// SEARCHRES: what `$` stands for.
+    pub saved: UidSet,
+    /// Our own changes that the next telling must not tell as if they were somebody else's.
+    pub own: Vec<Own>,
+    /// Messages whose flags the next telling tells in any case: what a STORE without `.SILENT` addressed.
+    pub loud: UidSet,
+    view: Option<Arc<View>>,
+}
+
+/// A flag change of this session: its client knows what it did.
+pub struct Own {
+    /// The change's own modseq.
+    pub modseq: ModSeq,
+    pub uids: UidSet,
+    pub op: FlagOp,
+    pub flags: FlagNames,
+}
+
+impl Selected {
+    /// Where a client stands that has just been told the row: O(1), whatever the size of the mailbox.
+    pub fn new(row: &MailboxRow, account: AccountId, read_only: bool) -> Selected {
+        Selected {
+            mailbox: row.id,
+            account,
+            validity: row.validity,
+            read_only,
+            modseq: row.modseq,
+            uid_next: row.uid_next,
+            messages: row.messages,
+            gone_untold: false,
+            keywords_told: 0,
+            saved: UidSet::new(),
+            own: Vec::new(),
+            loud: UidSet::new(),
+            view: None,
+        }
+    }
+
+    /// The view that the client's sequence numbers refer to. Flags in it may be newer than what was told.
+    ///
+    /// Call it with `?` at the start of a step: it pauses the command until the reader thread has brought the view,
+    /// and takes that answer from `cx` when the step is repeated.
+    pub fn view(&mut self, cx: &mut Cx<'_>) -> Result<Arc<View>, Pause> {
+        if let Some(view) = &self.view {
+            return Ok(view.clone());
+        }
+        let current = self.current(cx)?;
+        let view = if current.modseq == self.modseq {
+            current
+        } else {
+            let then = cx.store.view_as_of(&current, self.modseq, self.uid_next)?;
+            then.filter(|view| view.len() == self.messages as usize).ok_or(Pause::Bye(reply::lost_track()))?
+        };
+        self.view = Some(view.clone());
+        Ok(view)
+    }
+
+    /// The view as the mailbox stands now: what is *not* told yet is in it. Pauses as `view` does.
+    pub fn current(&mut self, cx: &mut Cx<'_>) -> Result<Arc<View>, Pause> {
+        if let Some(Answer::Read(Ok(Read::View(view)))) = &cx.answer {
+            cx.store.keep(view);
+            cx.answer = None;
+        }
+        if let Some(Answer::Read(Err(error))) = &cx.answer {
+            return Err(Pause::Refuse(reply::store_error(error)));
+        }
+        match cx.store.view(self.mailbox, self.account)? {
+            ViewAt::Ready(view) => Ok(view),
+            ViewAt::Ask(question) => Err(ask(cx, question)),
+        }
+    }
+
+    /// The client has now been told all that `view` shows.
+    pub fn told(&mut self, view: Arc<View>) {
+        self.modseq = view.modseq;
+        self.uid_next = view.uid_next;
+        self.messages = u32::try_from(view.len()).unwrap_or(u32::MAX);
+        self.view = Some(view);
+    }
+
+    /// Whether a view is at hand, so that telling costs nothing but the difference.
+    pub fn has_view(&self) -> bool {
+        self.view.is_some()
+    }
+
+    /// The uids that a set means to this client. `*` is the last message; uids that are not announced yet are left
+    /// out, uids that are gone may be in it.
+    ///
+    /// RFC 9051 section 9 (`seq-number`) asks for BAD where a sequence number is beyond the end. We do that for plain
+    /// numbers, but not for `*` in an empty mailbox, since `FETCH 1:*` is what clients send right after SELECT.
+    pub fn resolve(&self, set: &Set, by: By, view: &View) -> Result<UidSet, Pause> {
+        let ranges = match set {
+            Set::Saved => return Ok(clip(&self.saved, view)),
+            Set::Ranges(ranges) => ranges,
+        };
+        let last = match by {
+            By::Seq => u32::try_from(view.len()).unwrap_or(u32::MAX),
+            By::Uid => view.at(u32::try_from(view.len()).unwrap_or(u32::MAX)).map_or(0, |row| row.uid.0),
+        };
+        let mut numbers = UidSet::new();
+        for (a, b) in ranges {
+            let number = |point: &Point| if let Point::Number(number) = point { *number } else { last };
+            let (first, end) = (number(a).min(number(b)), number(a).max(number(b)));
+            let starred = matches!(a, Point::Last) || matches!(b, Point::Last);
+            if by == By::Seq && end > last && !(last == 0 && starred) {
+                return Err(Pause::Refuse(reply::bad(super::lex::Bad("There are not that many messages"))));
+            }
+            if end >= 1 && last >= 1 {
+                numbers.insert_range(first.max(1), end);
+            }
+        }
+        match by {
+            By::Seq => Ok(view.uids_of(&numbers)),
+            By::Uid => Ok(clip(&numbers, view)),
+        }
+    }
+}
+
+/// The part of `uids` that a view can know.
+fn clip(uids: &UidSet, view: &View) -> UidSet {
+    match view.uid_next.0 {
+        0 | 1 => UidSet::new(),
+        next => uids.intersection(&UidSet::range(1..=next - 1)),
+    }
+}
