@@ -18,6 +18,29 @@ pub const STEPS_PER_TURN: usize = 64;
 /// Consecutive `Want::Turn` of one session without input, output or question: past it the session is stuck.
 pub const IDLE_TURNS_MAX: u32 = 10_000;
 
+/// What a step that does public-key work costs of `STEPS_PER_TURN`: a flood of handshakes must not hold the loop.
+pub const HANDSHAKE_STEPS: usize = 8;
+/// Time for a TLS handshake.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time for a peer to read the last bytes before we close.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// After `Stop`: time for conversations to come to an end.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Encrypted bytes that wait for the socket; what lies beyond stays in the session's output, where it counts.
+pub const WIRE_BYTES_HIGH: usize = 32 * 1024;
+/// Encrypted bytes of one record with its header (RFC 8446 section 5.2, and TLS 1.2's 2048 bytes of expansion).
+pub const TLS_RECORD_BYTES_MAX: usize = 16 * 1024 + 2048 + 5;
+/// Bytes of one TLS handshake message with its records: more than the longest ClientHello with everything in it.
+pub const TLS_HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
+/// Commits in flight beyond which new messages are not taken on (451): some 2 s of a slow SD card.
+pub const COMMITS_IN_FLIGHT_BUSY: usize = 256;
+/// How often what is due is let go of: expunged rows, unfinished uploads.
+pub const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
+/// The first sweep after the start: not before the first clients are served.
+pub const SWEEP_AFTER_START: Duration = Duration::from_secs(5);
+/// A wall clock before this (2026-11-01, before this source was written) is not set.
+pub const CLOCK_FLOOR_UNIX: i64 = 1_793_491_200;
+
 // --- store ---
 
 /// Bytes of a body in one slice, before compression. COPY is metadata, memory does not grow with the message.
@@ -119,6 +142,18 @@ pub const KEEPALIVE: Duration = Duration::from_secs(120);
 pub const HASH_QUEUE_MAX: usize = 64;
 /// Bytes of a password that are looked at; longer ones are refused.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
+/// Wrong passwords from one network or for one account before the next attempt is delayed: people mistype.
+pub const LOGIN_FAILURES_FREE: u32 = 3;
+/// The delay doubles from one second up to this. Longer than a client waits serves nobody.
+pub const LOGIN_DELAY_MAX: Duration = Duration::from_secs(30);
+/// Wrong passwords are forgotten after this long without another.
+pub const LOGIN_FAILURES_FORGOTTEN_AFTER: Duration = Duration::from_secs(15 * 60);
+/// A network that has logged in well within this time is never delayed for that account.
+pub const LOGIN_GOOD_FOR: Duration = Duration::from_secs(7 * 86_400);
+/// Networks, accounts, and pairs of both that the throttle remembers.
+pub const THROTTLE_ENTRIES_MAX: usize = 4_096;
+/// When and from where a credential was used is written down at most this often.
+pub const USED_INTERVAL: Duration = Duration::from_secs(60);
 /// Bytes of a login name: an address of RFC 5321 section 4.5.3.1 and some more.
 pub const LOGIN_NAME_BYTES_MAX: usize = 512;
 /// Bytes of one base64 line in an AUTH exchange: a login name twice and a password, encoded.

@@ -1,12 +1,31 @@
 //! Floor 5: the whole server as one deterministic machine. `on` takes note, `turn` works, `effects` says what the
 //! outside must do. No sockets, no threads, no clocks: io and the simulator are two worlds around the same engine.
 
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use crate::base::{Config, ConnId, Mono, Now, Ticket, Wall};
-use crate::session::{Gauges, Opening, Session};
+use crate::base::limits::{BODY_BUDGET_BYTES, HANDSHAKE_TIMEOUT, STEPS_PER_TURN};
+use crate::base::{Config, ConnId, Mono, Now, Rng, Ticket, Wall};
+use crate::session::{Answer, Gauges, Opening, Session};
 use crate::store::{Done, Outcome, Question, Reader, Refused, Reply, StoreError, Write};
+
+mod answers;
+mod chores;
+mod conn;
+mod crowd;
+mod deadlines;
+mod passwords;
+mod resolver;
+mod tls;
+mod turn;
+mod watch;
+
+use answers::Author;
+use conn::{Conn, Wait};
+use crowd::Crowd;
+use deadlines::{Deadlines, Due};
+use watch::Watchers;
 
 /// What listens on a port: how TLS begins, and which conversation is opened. The engine knows no protocol by name.
 #[derive(Clone)]
@@ -161,16 +180,89 @@ pub struct Status {
 
 /// The machine.
 pub struct Engine {
-    _private: (),
+    services: Vec<ServiceKind>,
+    store: Reader,
+    config: Arc<Config>,
+    rng: Rng,
+    pem: Option<Pem>,
+    newest: Wall,
+    tls: tls::Configs,
+    passwords: passwords::Passwords,
+    resolver: resolver::Resolver,
+
+    conns: BTreeMap<ConnId, Box<Conn>>,
+    last_conn: u64,
+    crowd: Crowd,
+    /// Connections that have something to do; each at most once.
+    ready: VecDeque<ConnId>,
+    deadlines: Deadlines,
+    watchers: Watchers,
+    /// Conversations that found the body budget empty.
+    starved: BTreeSet<ConnId>,
+    budget_free: usize,
+    gauges: Gauges,
+
+    last_ticket: u64,
+    /// Open questions of conversations.
+    asked: BTreeMap<Ticket, ConnId>,
+    /// Changes that the writer has not answered yet.
+    authors: BTreeMap<Ticket, Author>,
+    in_flight: usize,
+
+    /// Changes of this turn: they go out together, before everything else.
+    commits: Vec<(Ticket, Write)>,
+    effects: Vec<Effect>,
+    reload: bool,
+    reload_certificate: bool,
+    /// Since `Stop`: when the grace period ends.
+    stopping: Option<Mono>,
+    stopped: bool,
+    last_now: Now,
 }
 
-#[allow(unused_variables)]
 impl Engine {
     pub fn new(setup: Setup) -> Engine {
-        todo!()
+        let mut rng = Rng::new(&setup.seed);
+        let passwords = passwords::Passwords::new(&mut rng);
+        let mut deadlines = Deadlines::default();
+        deadlines.add(Mono::default(), Due::Start);
+        let mut engine = Engine {
+            services: setup.services,
+            store: setup.store,
+            config: setup.config,
+            rng,
+            pem: setup.pem,
+            newest: setup.newest,
+            tls: tls::Configs::default(),
+            passwords,
+            resolver: resolver::Resolver::default(),
+            conns: BTreeMap::new(),
+            last_conn: 0,
+            crowd: Crowd::default(),
+            ready: VecDeque::new(),
+            deadlines,
+            watchers: Watchers::default(),
+            starved: BTreeSet::new(),
+            budget_free: BODY_BUDGET_BYTES,
+            gauges: Gauges::default(),
+            last_ticket: 0,
+            asked: BTreeMap::new(),
+            authors: BTreeMap::new(),
+            in_flight: 0,
+            commits: Vec::new(),
+            effects: Vec::new(),
+            reload: false,
+            reload_certificate: false,
+            stopping: None,
+            stopped: false,
+            last_now: Now::default(),
+        };
+        engine.load_certificate();
+        engine.store.end_turn();
+        engine
     }
 
-    /// A connection came in. `None`: too many are open, close it.
+    /// A connection came in. `None`: too many are open, or the server is stopping; close it.
     pub fn accept(
         &mut self,
         now: Now,
@@ -178,35 +270,173 @@ impl Engine {
         addr: SocketAddr,
         local: SocketAddr,
     ) -> Option<ConnId> {
-        todo!()
+        let kind = self.services.get(service.0)?;
+        if self.stopping.is_some() || !self.crowd.admit(addr.ip()) {
+            return None;
+        }
+        let mut conn = Conn::new(Some(service), addr, local);
+        if kind.implicit_tls {
+            let Some(stream) = self.tls.accept(service) else {
+                log::warn!("{}: no certificate, so no TLS", kind.name);
+                self.crowd.leave(addr.ip());
+                return None;
+            };
+            conn.tls = Some(Box::new(stream));
+        }
+        self.gauges.connections += 1;
+        let id = self.insert(conn);
+        self.wait(id, Wait::Open, now.mono.after(HANDSHAKE_TIMEOUT));
+        Some(id)
+    }
+
+    /// Begins a conversation of our own making, which will ask for its connection (`Want::Connect`).
+    pub fn open(&mut self, session: Box<dyn Session>) -> ConnId {
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let mut conn = Conn::new(None, nowhere, nowhere);
+        conn.session = Some(session);
+        let id = self.insert(conn);
+        self.wait(id, Wait::Turn, Mono::NEVER);
+        id
+    }
+
+    fn insert(&mut self, conn: Conn) -> ConnId {
+        self.last_conn += 1;
+        let id = ConnId(self.last_conn);
+        self.conns.insert(id, Box::new(conn));
+        id
     }
 
     /// A change from the command line, on the same path as all others. Answered with `Effect::Admin`.
     pub fn admin(&mut self, write: Write) -> Ticket {
-        todo!()
+        self.commit(Author::Admin, write)
     }
 
     pub fn status(&self) -> Status {
-        todo!()
+        let mut connections: Vec<(&'static str, usize)> =
+            self.services.iter().map(|service| (service.name, 0)).collect();
+        for conn in self.conns.values() {
+            if let Some(entry) = conn.service.and_then(|service| connections.get_mut(service.0)) {
+                entry.1 += 1;
+            }
+        }
+        Status {
+            connections,
+            gauges: self.gauges.clone(),
+            commits_waiting: self.in_flight,
+            hashes_waiting: self.passwords.waiting(),
+            body_bytes: BODY_BUDGET_BYTES - self.budget_free,
+            has_certificate: self.tls.is_ready(),
+            clock_trusted: self.clock_trusted(self.last_now.wall),
+        }
     }
 
     /// Takes note, does no work.
     pub fn on(&mut self, now: Now, event: Event<'_>) {
-        todo!()
+        match event {
+            Event::Received { conn, bytes } => self.received(conn, bytes),
+            Event::Eof { conn } => self.eof(conn),
+            Event::Lost { conn } => self.forget(conn),
+            Event::Connected { conn, result } => self.connected(conn, result),
+            Event::Sent { conn, count } => self.sent(conn, count),
+            Event::Committed { results } => {
+                for (ticket, outcome) in results {
+                    self.committed(now, ticket, outcome);
+                }
+            }
+            Event::CommitFailed { tickets, error } => self.commit_failed(tickets, &error),
+            Event::Read { ticket, result } => self.answer(ticket, Answer::Read(result)),
+            Event::Hashed { ticket, matched } => self.passwords.hashed(ticket, matched),
+            Event::Datagram { socket, from, bytes } => self.resolver.received(socket, from, bytes),
+            Event::Reload => self.reload = true,
+            Event::Pem(pem) => {
+                self.pem = pem;
+                self.reload_certificate = true;
+            }
+            Event::Stop => self.stop(now),
+        }
+    }
+
+    fn received(&mut self, id: ConnId, bytes: &[u8]) {
+        let Some(conn) = self.conns.get_mut(&id).filter(|conn| conn.wait != Wait::Closing) else { return };
+        match &mut conn.tls {
+            Some(tls) => tls.received(bytes),
+            None => {
+                conn.input.append(bytes);
+                conn.marks.fresh = true;
+            }
+        }
+        if !conn.marks.paused && conn.is_stuffed() {
+            conn.marks.paused = true;
+            self.effects.push(Effect::Pause(id));
+        }
+        self.wake(id);
+    }
+
+    fn eof(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(&id).filter(|conn| conn.wait != Wait::Closing) else { return };
+        match &mut conn.tls {
+            Some(tls) => tls.hung_up(),
+            None => {
+                conn.input.hang_up();
+                conn.marks.fresh = true;
+            }
+        }
+        self.wake(id);
+    }
+
+    fn sent(&mut self, id: ConnId, count: usize) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        conn.sent(count);
+        if conn.wait != Wait::Closing {
+            if conn.wait == Wait::Room || !conn.output.is_empty() {
+                self.wake(id);
+            }
+        } else if conn.wire().is_empty() {
+            self.forget(id);
+        }
     }
 
     /// Works, bounded. Returns when to call again if nothing happens.
     pub fn turn(&mut self, now: Now) -> Option<Mono> {
-        todo!()
+        self.last_now = now;
+        self.tls.tell_time(now.wall);
+        self.reload_if_asked();
+        self.fire_deadlines(now);
+        self.answer_passwords(now);
+        self.answer_dns(now);
+        let mut steps = 0;
+        for _ in 0..self.ready.len() {
+            if steps >= STEPS_PER_TURN {
+                break;
+            }
+            if let Some(id) = self.ready.pop_front() {
+                steps += self.run(now, id);
+            }
+        }
+        self.say_stopped();
+        self.store.end_turn();
+        self.next_turn(now)
     }
 
     /// What the outside must do now, in order.
     pub fn effects(&mut self) -> Vec<Effect> {
-        todo!()
+        let mut effects = Vec::with_capacity(self.effects.len() + 1);
+        if !self.commits.is_empty() {
+            effects.push(Effect::Commit(std::mem::take(&mut self.commits)));
+        }
+        effects.append(&mut self.effects);
+        for effect in &effects {
+            if let Effect::Send(id) = effect
+                && let Some(conn) = self.conns.get_mut(id)
+            {
+                conn.marks.sending = false;
+            }
+        }
+        effects
     }
 
     /// Bytes on their way to the peer of `conn`, encrypted where it is.
     pub fn wire(&self, conn: ConnId) -> &[u8] {
-        todo!()
+        self.conns.get(&conn).map(|conn| conn.wire()).unwrap_or_default()
     }
 }

@@ -10,6 +10,7 @@ use crate::store::{Done, Question, Reader, Refused, Reply, StoreError, Write};
 pub mod budget;
 pub mod gauges;
 pub mod sasl;
+pub mod throttle;
 
 pub use budget::Budget;
 pub use gauges::Gauges;
