@@ -4,3 +4,5 @@
 mod world;
 
 mod disk;
+
+mod interop;
