@@ -95,6 +95,17 @@ pub const HEADER_BYTES_MAX: usize = 256 * 1024;
 pub const HEADER_FIELDS_MAX: usize = 2_000;
 /// Addresses kept in ENVELOPE for one field.
 pub const ADDRESSES_MAX: usize = 1_000;
+/// Bytes of a multipart boundary. RFC 2046 section 5.1.1 allows 70; a longer one than this is no boundary.
+pub const BOUNDARY_BYTES_MAX: usize = 256;
+/// Spaces that transport may have added behind a boundary (RFC 2046 section 5.1.1).
+pub const BOUNDARY_PADDING_MAX: usize = 64;
+/// Parameters of one Content-Type or Content-Disposition field, and bytes of one value.
+pub const PARAMS_MAX: usize = 100;
+pub const PARAM_BYTES_MAX: usize = 16 * 1024;
+/// Bytes described so far in BODYSTRUCTURE past which no further part is opened.
+pub const STRUCTURE_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of message-ids kept for threading: about 200 of them.
+pub const REFERENCES_BYTES_MAX: usize = 16 * 1024;
 
 // --- SMTP ---
 

@@ -1,7 +1,27 @@
 //! Floor 1: the message format. Pure functions over bytes; nothing here fails on any input: what cannot be parsed is
 //! described as well as it can be, and the bytes are never changed.
 
+pub mod address;
+pub mod charset;
+pub mod compose;
+pub mod date;
+mod envelope;
+mod fold;
+pub mod header;
+mod html;
+pub mod params;
+pub mod parts;
+pub mod structure;
 pub mod summary;
+pub mod text;
+pub mod thread;
+pub mod trace;
+pub mod transfer;
+pub mod wire;
+pub mod words;
+
+pub use parts::{Kind, Part, PartMap, Section};
+pub use summary::Summarizer;
 
 /// What the store keeps beside a body so that no FETCH, SORT or THREAD parses MIME again. Derived: can be rebuilt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +51,6 @@ pub struct SortFields {
     pub display_to: String,
     /// Message-ID without brackets; empty where there is none.
     pub message_id: String,
-    /// Message-IDs of References, then In-Reply-To, without brackets, space-separated, bounded.
+    /// Message-IDs of References, or else the first of In-Reply-To, without brackets, space-separated, bounded.
     pub references: String,
 }

@@ -1,0 +1,102 @@
+//! IMAP's strings (RFC 9051 section 4.3) as this server stores them: NIL or quoted, 7-bit, no control characters,
+//! never a literal. Text that is not ASCII is written as encoded words.
+
+use super::{header, words};
+
+/// Printable ASCII is quoted as it is; anything else is decoded as well as can be and encoded anew.
+pub fn string(out: &mut Vec<u8>, value: &[u8]) {
+    if value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+        return quoted(out, value);
+    }
+    let decoded = decoded(value);
+    quoted(out, words::encode(&decoded).as_bytes());
+}
+
+/// A field's value: unfolded, or NIL where the field is absent.
+pub fn field(out: &mut Vec<u8>, value: Option<&[u8]>) {
+    match value {
+        Some(value) => string(out, &header::unfold(value)),
+        None => out.extend_from_slice(b"NIL"),
+    }
+}
+
+/// `string`, or NIL where it is empty.
+pub fn string_or_nil(out: &mut Vec<u8>, value: &[u8]) {
+    if value.is_empty() {
+        out.extend_from_slice(b"NIL");
+    } else {
+        string(out, value);
+    }
+}
+
+/// In capitals: types, encodings and parameter names, which clients compare without case but not all of them do.
+pub fn upper(out: &mut Vec<u8>, value: &[u8]) {
+    let start = out.len();
+    quoted(out, value);
+    out[start..].make_ascii_uppercase();
+}
+
+/// Between quotes, with `"` and `\` escaped; bytes that may not stand there become `?`.
+pub fn quoted(out: &mut Vec<u8>, value: &[u8]) {
+    out.push(b'"');
+    for &byte in value {
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+            b' '..=b'~' => out.push(byte),
+            _ => out.push(b'?'),
+        }
+    }
+    out.push(b'"');
+}
+
+pub fn number(out: &mut Vec<u8>, number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// As text without control characters: a tab is a space, any other is `?`. ISO-2022-JP is known by its escapes.
+fn decoded(value: &[u8]) -> String {
+    let label = if value.contains(&0x1b) { "iso-2022-jp" } else { "" };
+    let clean = |c: char| match c {
+        '\t' => ' ',
+        _ if c.is_control() => '?',
+        _ => c,
+    };
+    super::charset::decode(label, value).chars().map(clean).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_seven_bit_and_quoted() {
+        for (value, seen) in [
+            (&b"plain"[..], "\"plain\""),
+            (b"say \"hi\\\"", "\"say \\\"hi\\\\\\\"\""),
+            (b"", "\"\""),
+            (b"a\tb\0c", "\"a b?c\""),
+            ("Käse".as_bytes(), "\"=?utf-8?q?K=C3=A4se?=\""),
+            (b"K\xe4se", "\"=?utf-8?q?K=C3=A4se?=\""),
+            (b"\x1b$B$\"\x1b(B", "\"=?utf-8?b?44GC?=\""),
+        ] {
+            let mut out = Vec::new();
+            string(&mut out, value);
+            assert_eq!(String::from_utf8_lossy(&out), seen);
+        }
+        let mut out = Vec::new();
+        number(&mut out, 0);
+        number(&mut out, u64::MAX);
+        assert_eq!(out, format!("0{}", u64::MAX).into_bytes());
+    }
+}
