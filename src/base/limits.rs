@@ -170,6 +170,26 @@ pub const LOGIN_NAME_BYTES_MAX: usize = 512;
 /// Bytes of one base64 line in an AUTH exchange: a login name twice and a password, encoded.
 pub const SASL_LINE_BYTES_MAX: usize = 4_096;
 
+// --- DNS ---
+
+/// Bytes of an answer that we take over UDP: what passes everywhere unfragmented (DNS flag day 2020).
+pub const DNS_UDP_BYTES: u16 = 1_232;
+/// Records looked at in one section of a packet.
+pub const DNS_RECORDS_MAX: usize = 256;
+/// Aliases followed within one answer.
+pub const DNS_CNAMES_MAX: usize = 8;
+/// Servers asked for one look-up, and how often each.
+pub const DNS_SERVERS_MAX: usize = 3;
+pub const DNS_ROUNDS: usize = 2;
+/// How long one server has for its answer.
+pub const DNS_TRY_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long an answer is believed, whatever its ttl says, and a "no" (RFC 2308 section 5 advises one to three hours).
+pub const DNS_TTL_MAX: Duration = Duration::from_secs(86_400);
+pub const DNS_NEGATIVE_TTL_MAX: Duration = Duration::from_secs(3 * 3_600);
+pub const DNS_CACHE_ENTRIES_MAX: usize = 2_048;
+/// Look-ups under way at once; past it one fails at once and is tried again later.
+pub const DNS_LOOK_UPS_MAX: usize = 256;
+
 // --- memory ---
 
 /// Bytes of message bodies in flight, all connections together. Past it bytes stay in the sockets.

@@ -1,14 +1,18 @@
 //! Floor 1: DNS as a stub resolver sees it. Names, packets and the cache are pure; the engine owns the sockets.
 
+pub mod cache;
+pub mod packet;
+pub mod stub;
+
 /// One look-up.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Query {
     /// Without the trailing dot.
     pub name: String,
     pub kind: Kind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     A,
     Aaaa,
