@@ -58,13 +58,13 @@ impl Engine {
     }
 
     pub(super) fn connected(&mut self, id: ConnId, result: Result<(), String>) {
-        if let Some(conn) = self.conns.get_mut(&id)
-            && conn.wait == Wait::Connect
-            && !conn.marks.expired
-        {
-            conn.answer = Some(Answer::Connected(result));
-            self.wake(id);
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        match conn.wait {
+            Wait::Connect if !conn.marks.expired => conn.answer = Some(Answer::Connected(result)),
+            Wait::Resolver if result.is_ok() => {}
+            _ => return,
         }
+        self.wake(id);
     }
 
     /// The author hears the result; everybody who watches gets a hint, whoever made the change and whether or not the

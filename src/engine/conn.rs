@@ -24,6 +24,8 @@ pub(super) enum Wait {
     Commit(Ticket),
     /// The handshake that the conversation asked for.
     Tls,
+    /// Nothing of its own: the resolver's connection, which has no conversation.
+    Resolver,
     /// Nothing: the conversation is over, the last bytes are on their way.
     Closing,
 }
@@ -127,7 +129,7 @@ impl Conn {
             Wait::Answer(_) | Wait::Connect => self.answer.is_some() || self.marks.expired,
             Wait::Commit(_) => self.answer.is_some(),
             Wait::Open | Wait::Tls => self.tls.as_ref().is_none_or(|tls| tls.is_established()),
-            Wait::Closing => false,
+            Wait::Resolver | Wait::Closing => false,
         }
     }
 
@@ -139,7 +141,7 @@ impl Conn {
     /// Little enough is at hand to read on. One that waits for bytes gets them even above the half, or it would wait
     /// for ever.
     pub fn is_hungry(&self) -> bool {
-        let waits = matches!(self.wait, Wait::Bytes | Wait::News | Wait::Open | Wait::Tls);
+        let waits = matches!(self.wait, Wait::Bytes | Wait::News | Wait::Open | Wait::Tls | Wait::Resolver);
         !self.is_stuffed() && (waits || self.input.len() <= INPUT_BYTES_MAX / 2)
     }
 }

@@ -42,7 +42,9 @@ impl Engine {
                 return cost;
             }
         }
-        if conn.is_due(self.stopping.is_some()) {
+        if conn.wait == Wait::Resolver {
+            self.resolver_stream(now, id);
+        } else if conn.is_due(self.stopping.is_some()) {
             self.open_or_step(now, id);
         }
         self.settle(id);
