@@ -119,6 +119,25 @@ pub const RECIPIENTS_MAX: usize = 200;
 pub const TRANSACTIONS_MAX: u32 = 1_000;
 /// Received fields before a message is taken to be looping (RFC 5321 section 6.3).
 pub const HOPS_MAX: usize = 100;
+/// Bytes of a local part. RFC 5321 section 4.5.3.1.1 says 64, but senders that encode the recipient into it (VERP) take
+/// more, and their mail is wanted.
+pub const LOCAL_PART_BYTES_MAX: usize = 255;
+/// Bytes of a domain (RFC 5321 section 4.5.3.1.2).
+pub const DOMAIN_BYTES_MAX: usize = 255;
+/// Commands of one SMTP conversation in one step. A pipelined RCPT costs a few indexed reads.
+pub const SMTP_COMMANDS_PER_STEP: u32 = 32;
+/// Passwords that one SMTP connection may get wrong before it must connect again.
+pub const AUTH_FAILURES_MAX: u32 = 3;
+/// How long a password check may take before the client is told to try again.
+pub const AUTH_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long one message may take to arrive, however steadily it drips. Below `STAGED_FOR`, so that the sweep never takes
+/// the slices of a message that is still coming.
+pub const SMTP_MESSAGE_TIMEOUT: Duration = Duration::from_secs(3_300);
+/// Bytes of a BDAT chunk that is refused but still read past, so that pipelined commands behind it are found.
+pub const CHUNK_DISCARD_BYTES_MAX: u64 = 2 * MESSAGE_BYTES_MAX;
+/// Bytes of one header field of a submitted message, and of its whole header section: they are rewritten in memory.
+pub const SUBMIT_FIELD_BYTES_MAX: usize = 64 * 1024;
+pub const SUBMIT_HEADER_BYTES_MAX: usize = 256 * 1024;
 /// How long a server waits for the next command (RFC 5321 section 4.5.3.2.7).
 pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a server waits for the next bytes of a message.

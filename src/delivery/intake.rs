@@ -142,12 +142,12 @@ impl Intake {
     /// now: so whoever grew last can always go on, stage, finish and give back, and no crowd of half-filled slices
     /// waits for each other for ever.
     fn grow(&mut self, needed: usize, budget: &mut Budget) -> bool {
-        let room = needed.next_power_of_two().clamp(SLICE_BYTES_FIRST, SLICE_BYTES);
-        if budget.free() + self.reserved < SLICE_BYTES || !budget.take(room - self.reserved) {
+        if !budget.take(SLICE_BYTES - self.reserved) {
             return false;
         }
-        self.reserved = room;
-        self.slice.reserve_exact(room - self.slice.len());
+        self.reserved = needed.next_power_of_two().clamp(SLICE_BYTES_FIRST, SLICE_BYTES);
+        budget.give(SLICE_BYTES - self.reserved);
+        self.slice.reserve_exact(self.reserved - self.slice.len());
         true
     }
 }

@@ -1,0 +1,82 @@
+//! A whole message on its last steps: judge, filter, store.
+
+use crate::base::Now;
+use crate::session::{Answer, Ask};
+use crate::store::{NewBody, Write};
+
+use super::judge::{Judge, Judged, Verdict};
+use super::{Envelope, Refusal, store};
+
+/// A message that is all here, and not yet in anybody's mailbox.
+pub struct Arrival {
+    envelope: Envelope,
+    step: Step,
+}
+
+enum Step {
+    Judge { judge: Judge, body: NewBody },
+    /// The commit is under way; `targets` accounts are in it.
+    Store { targets: usize },
+    /// Refused with slices staged: they are discarded before the peer is told.
+    Discard { why: Refusal },
+}
+
+/// What the session does next.
+pub enum Next {
+    Ask(Ask),
+    Commit(Write),
+    /// Only now may the peer be told that its message is taken.
+    Done(Result<(), Refusal>),
+}
+
+impl Arrival {
+    pub fn new(envelope: Envelope, body: NewBody) -> Arrival {
+        Arrival { envelope, step: Step::Judge { judge: Judge::default(), body } }
+    }
+
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// One step; `answer` is to what the last one asked or committed.
+    pub fn step(self, now: Now, answer: Option<Answer>) -> (Option<Arrival>, Next) {
+        let Arrival { envelope, step } = self;
+        match step {
+            Step::Judge { judge, body } => judged(envelope, judge, body, now, answer),
+            Step::Store { targets } => (None, Next::Done(stored(answer, targets))),
+            Step::Discard { why } => (None, Next::Done(Err(why))),
+        }
+    }
+}
+
+fn judged(
+    envelope: Envelope,
+    mut judge: Judge,
+    body: NewBody,
+    now: Now,
+    answer: Option<Answer>,
+) -> (Option<Arrival>, Next) {
+    match judge.step(&envelope, answer) {
+        Judged::Ask(ask) => (Some(Arrival { envelope, step: Step::Judge { judge, body } }), Next::Ask(ask)),
+        Judged::Verdict(Verdict::Accept) => {
+            let deliver = store::deliver(&envelope, body, now.wall);
+            let step = Step::Store { targets: deliver.to.len() };
+            (Some(Arrival { envelope, step }), Next::Commit(Write::Deliver(deliver)))
+        }
+        Judged::Verdict(Verdict::Refuse(why)) => match body {
+            NewBody::Staged { body, .. } => {
+                let step = Step::Discard { why };
+                (Some(Arrival { envelope, step }), Next::Commit(Write::Discard { body }))
+            }
+            NewBody::Inline { .. } => (None, Next::Done(Err(why))),
+        },
+    }
+}
+
+fn stored(answer: Option<Answer>, targets: usize) -> Result<(), Refusal> {
+    match answer {
+        Some(Answer::Commit(Ok(_))) => Ok(()),
+        Some(Answer::Commit(Err(refused))) => Err(store::refusal(&refused, targets)),
+        _ => Err(Refusal::Broken),
+    }
+}
