@@ -143,6 +143,9 @@ pub const SMTP_COMMAND_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long a server waits for the next bytes of a message.
 pub const SMTP_DATA_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// How long the steps of an arrival wait for all answers of a DNS question together.
+pub const DNS_TIMEOUT: Duration = Duration::from_secs(20);
+
 // --- IMAP ---
 
 /// Bytes of one IMAP command without its large literals. iPhones send search arguments of several KB.

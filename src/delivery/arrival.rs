@@ -21,10 +21,10 @@ enum Step {
     Discard { why: Refusal },
 }
 
-/// What the session does next.
+/// What the session does next: with the answer comes the next step.
 pub enum Next {
-    Ask(Ask),
-    Commit(Write),
+    Ask(Arrival, Ask),
+    Commit(Arrival, Write),
     /// Only now may the peer be told that its message is taken.
     Done(Result<(), Refusal>),
 }
@@ -34,42 +34,32 @@ impl Arrival {
         Arrival { envelope, step: Step::Judge { judge: Judge::default(), body } }
     }
 
-    pub fn envelope(&self) -> &Envelope {
-        &self.envelope
-    }
-
     /// One step; `answer` is to what the last one asked or committed.
-    pub fn step(self, now: Now, answer: Option<Answer>) -> (Option<Arrival>, Next) {
+    pub fn step(self, now: Now, answer: Option<Answer>) -> Next {
         let Arrival { envelope, step } = self;
         match step {
             Step::Judge { judge, body } => judged(envelope, judge, body, now, answer),
-            Step::Store { targets } => (None, Next::Done(stored(answer, targets))),
-            Step::Discard { why } => (None, Next::Done(Err(why))),
+            Step::Store { targets } => Next::Done(stored(answer, targets)),
+            Step::Discard { why } => Next::Done(Err(why)),
         }
     }
 }
 
-fn judged(
-    envelope: Envelope,
-    mut judge: Judge,
-    body: NewBody,
-    now: Now,
-    answer: Option<Answer>,
-) -> (Option<Arrival>, Next) {
-    match judge.step(&envelope, answer) {
-        Judged::Ask(ask) => (Some(Arrival { envelope, step: Step::Judge { judge, body } }), Next::Ask(ask)),
+fn judged(envelope: Envelope, mut judge: Judge, body: NewBody, now: Now, answer: Option<Answer>) -> Next {
+    let why = match judge.step(&envelope, answer) {
+        Judged::Ask(ask) => return Next::Ask(Arrival { envelope, step: Step::Judge { judge, body } }, ask),
         Judged::Verdict(Verdict::Accept) => {
             let deliver = store::deliver(&envelope, body, now.wall);
             let step = Step::Store { targets: deliver.to.len() };
-            (Some(Arrival { envelope, step }), Next::Commit(Write::Deliver(deliver)))
+            return Next::Commit(Arrival { envelope, step }, Write::Deliver(deliver));
         }
-        Judged::Verdict(Verdict::Refuse(why)) => match body {
-            NewBody::Staged { body, .. } => {
-                let step = Step::Discard { why };
-                (Some(Arrival { envelope, step }), Next::Commit(Write::Discard { body }))
-            }
-            NewBody::Inline { .. } => (None, Next::Done(Err(why))),
-        },
+        Judged::Verdict(Verdict::Refuse(why)) => why,
+    };
+    match body {
+        NewBody::Staged { body, .. } => {
+            Next::Commit(Arrival { envelope, step: Step::Discard { why } }, Write::Discard { body })
+        }
+        NewBody::Inline { .. } => Next::Done(Err(why)),
     }
 }
 

@@ -133,6 +133,10 @@ impl Content {
         }
     }
 
+    pub fn is_refused(&self) -> bool {
+        self.refusal.is_some()
+    }
+
     /// From here on bytes are only counted past.
     pub fn refuse(&mut self, why: Refusal, budget: &mut Budget) {
         if self.refusal.is_some() {

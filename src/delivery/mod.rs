@@ -21,7 +21,7 @@ pub mod intake;
 mod judge;
 pub mod route;
 mod store;
-mod submit;
+pub mod submit;
 pub mod trace;
 
 use crate::base::AccountId;
