@@ -14,11 +14,18 @@ pub struct Arrival {
 }
 
 enum Step {
-    Judge { judge: Judge, body: NewBody },
+    Judge {
+        judge: Judge,
+        body: NewBody,
+    },
     /// The commit is under way; `targets` accounts are in it.
-    Store { targets: usize },
+    Store {
+        targets: usize,
+    },
     /// Refused with slices staged: they are discarded before the peer is told.
-    Discard { why: Refusal },
+    Discard {
+        why: Refusal,
+    },
 }
 
 /// What the session does next: with the answer comes the next step.

@@ -282,7 +282,8 @@ mod tests {
 
     #[test]
     fn received_fields_are_counted_however_the_header_is_cut() {
-        let text = b"Received: a\r\n\tby b\r\nreceived:c\r\nX-Received: d\r\nReceived-SPF: e\r\n\r\nReceived: f\r\n";
+        let text =
+            b"Received: a\r\n\tby b\r\nreceived:c\r\nX-Received: d\r\nReceived-SPF: e\r\n\r\nReceived: f\r\n";
         for cut in 1..text.len() {
             let mut hops = Hops::default();
             let watching = text.chunks(cut).all(|piece| hops.feed(piece));

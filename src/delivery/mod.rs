@@ -16,11 +16,11 @@
 
 pub mod arrival;
 pub mod content;
-mod filter;
+pub mod filter;
 pub mod intake;
-mod judge;
+pub mod judge;
 pub mod route;
-mod store;
+pub mod store;
 pub mod submit;
 pub mod trace;
 

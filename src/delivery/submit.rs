@@ -195,7 +195,11 @@ mod tests {
             ("From: a@b.test\r\n", "From: a@b.test\r\nDate: DATE\r\nMessage-ID: <ID>\r\n", vec!["a@b.test"]),
             ("", "Date: DATE\r\nMessage-ID: <ID>\r\n", vec![]),
             ("no field\r\n\r\nx", "no field\r\nDate: DATE\r\nMessage-ID: <ID>\r\n\r\nx", vec![]),
-            (" folded first\r\nBcc : x\r\n\r\n", " folded first\r\nDate: DATE\r\nMessage-ID: <ID>\r\n\r\n", vec![]),
+            (
+                " folded first\r\nBcc : x\r\n\r\n",
+                " folded first\r\nDate: DATE\r\nMessage-ID: <ID>\r\n\r\n",
+                vec![],
+            ),
         ] {
             for cut in 1..=text.len().max(1) {
                 let (out, found) = rewritten(text.as_bytes(), cut);

@@ -45,7 +45,10 @@ const COMMANDS: &[Row] = &[
     Row { verb: "VRFY", check: |_, _, _| Ok(Act::Say(reply::cannot_verify())) },
     Row { verb: "EXPN", check: |_, _, _| Err(reply::no_expansion()) },
     Row { verb: "STARTTLS", check: check_starttls },
-    Row { verb: "AUTH", check: |conversation, cx, argument| conversation.check_auth(cx, argument).map(Act::Auth) },
+    Row {
+        verb: "AUTH",
+        check: |conversation, cx, argument| conversation.check_auth(cx, argument).map(Act::Auth),
+    },
     Row { verb: "ETRN", check: |_, _, _| Err(reply::not_offered()) },
     Row { verb: "TURN", check: |_, _, _| Err(reply::not_offered()) },
     Row { verb: "SEND", check: |_, _, _| Err(reply::not_offered()) },

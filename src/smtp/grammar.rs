@@ -387,12 +387,34 @@ mod tests {
     #[test]
     fn what_is_no_path_is_refused() {
         for argument in [
-            "", "TO", "TO:", "TO:bob@example.org", "TO:<bob@example.org", "TO:<bob>", "TO:<@example.org>",
-            "TO:<bob@>", "TO:<bob@a..b>", "TO:<bob@.a>", "TO:<bob@a.>", "TO:<bob@-a>", "TO:<bo b@example.org>",
-            "TO:<\"bob@example.org>", "TO:<\"\"@example.org>", "TO:<\"a\\", "TO:<bob@[1.2.3]>", "TO:<bob@[IPv6:x]>",
-            "TO:<bob@[192.0.2.1>", "TO:<@a.test:bob@>", "TO:<@a.test bob@b.test>", "TO:<bob@example.org>x",
-            "TO:<bob@example.org> X", "TO:<bob\u{1}@example.org>", "TO:<bob@example.org> NOTIFY=NEVER", "TO:<>",
-            "FROM:<bob@example.org>", "TO:<é",
+            "",
+            "TO",
+            "TO:",
+            "TO:bob@example.org",
+            "TO:<bob@example.org",
+            "TO:<bob>",
+            "TO:<@example.org>",
+            "TO:<bob@>",
+            "TO:<bob@a..b>",
+            "TO:<bob@.a>",
+            "TO:<bob@a.>",
+            "TO:<bob@-a>",
+            "TO:<bo b@example.org>",
+            "TO:<\"bob@example.org>",
+            "TO:<\"\"@example.org>",
+            "TO:<\"a\\",
+            "TO:<bob@[1.2.3]>",
+            "TO:<bob@[IPv6:x]>",
+            "TO:<bob@[192.0.2.1>",
+            "TO:<@a.test:bob@>",
+            "TO:<@a.test bob@b.test>",
+            "TO:<bob@example.org>x",
+            "TO:<bob@example.org> X",
+            "TO:<bob\u{1}@example.org>",
+            "TO:<bob@example.org> NOTIFY=NEVER",
+            "TO:<>",
+            "FROM:<bob@example.org>",
+            "TO:<é",
         ] {
             assert!(rcpt(argument).is_err(), "{argument}");
         }
@@ -412,8 +434,17 @@ mod tests {
         let huge = mail("FROM:<> SIZE=99999999999999999999").expect("a number");
         assert_eq!(huge.size, Some(u64::MAX));
         for argument in [
-            "FROM:<> SIZE", "FROM:<> SIZE=", "FROM:<> SIZE=x", "FROM:<> BODY=9BIT", "FROM:<> BODY", "FROM:<> RET=HDRS",
-            "FROM:<> SMTPUTF8=1", "FROM:<> =1", "FROM:<>SIZE=1", "FROM:<> SIZE=1=2", "FROM:<> -A",
+            "FROM:<> SIZE",
+            "FROM:<> SIZE=",
+            "FROM:<> SIZE=x",
+            "FROM:<> BODY=9BIT",
+            "FROM:<> BODY",
+            "FROM:<> RET=HDRS",
+            "FROM:<> SMTPUTF8=1",
+            "FROM:<> =1",
+            "FROM:<>SIZE=1",
+            "FROM:<> SIZE=1=2",
+            "FROM:<> -A",
         ] {
             assert!(mail(argument).is_err(), "{argument}");
         }
@@ -430,6 +461,8 @@ mod tests {
         assert!(auth("").is_err() && auth("PLAIN a b").is_err());
         assert_eq!(hello("my pc"), Ok("my pc"));
         assert!(hello(" ").is_err() && hello("a\u{7}b").is_err());
-        assert!(is_host("mail.example.org") && is_host("[192.0.2.1]") && !is_host("my pc") && !is_host("[x]"));
+        assert!(
+            is_host("mail.example.org") && is_host("[192.0.2.1]") && !is_host("my pc") && !is_host("[x]")
+        );
     }
 }

@@ -1,8 +1,6 @@
 //! A message on its way in: DATA or the chunks of BDAT, then judged and stored, then answered.
 
-use crate::base::limits::{
-    CHUNK_DISCARD_BYTES_MAX, DNS_TIMEOUT, SMTP_DATA_TIMEOUT, SMTP_MESSAGE_TIMEOUT,
-};
+use crate::base::limits::{CHUNK_DISCARD_BYTES_MAX, DNS_TIMEOUT, SMTP_DATA_TIMEOUT, SMTP_MESSAGE_TIMEOUT};
 use crate::base::{Input, Mono};
 use crate::delivery::arrival::{Arrival, Next};
 use crate::delivery::content::{Content, Finish, Room};
@@ -37,7 +35,9 @@ enum Framing {
         lines: Option<Lines>,
     },
     /// All of it is here, and this was wrong with its line ends.
-    Whole { bare: bool },
+    Whole {
+        bare: bool,
+    },
 }
 
 /// A refused chunk, whose bytes come nevertheless (RFC 3030 section 2: "MUST accept and discard").

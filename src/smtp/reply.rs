@@ -23,10 +23,6 @@ impl Reply {
         matches!(self.code, 221 | 421)
     }
 
-    pub fn is_refusal(&self) -> bool {
-        self.code >= 400
-    }
-
     pub fn send(&self, output: &mut Output) {
         let gap = if self.status.is_empty() { "" } else { " " };
         output.str(&format!("{} {}{gap}{}\r\n", self.code, self.status, self.text));
@@ -96,7 +92,11 @@ pub fn ok() -> Reply {
 }
 
 pub fn help() -> Reply {
-    reply(214, "2.0.0", "See RFC 5321; commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS AUTH QUIT")
+    reply(
+        214,
+        "2.0.0",
+        "See RFC 5321; commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS AUTH QUIT",
+    )
 }
 
 pub fn cannot_verify() -> Reply {
@@ -170,7 +170,11 @@ pub fn login_first() -> Reply {
 }
 
 pub fn auth_elsewhere() -> Reply {
-    reply(503, "5.5.1", "This port is for other servers: to send mail use port 465 with TLS or 587 with STARTTLS")
+    reply(
+        503,
+        "5.5.1",
+        "This port is for other servers: to send mail use port 465 with TLS or 587 with STARTTLS",
+    )
 }
 
 pub fn already_logged_in() -> Reply {
@@ -252,7 +256,11 @@ pub fn no_such_user() -> Reply {
 }
 
 pub fn no_relay() -> Reply {
-    reply(550, "5.7.1", "That domain is not served here, and mail is not passed on: to send, log in on port 465 or 587")
+    reply(
+        550,
+        "5.7.1",
+        "That domain is not served here, and mail is not passed on: to send, log in on port 465 or 587",
+    )
 }
 
 pub fn no_outbound() -> Reply {
@@ -260,7 +268,11 @@ pub fn no_outbound() -> Reply {
 }
 
 pub fn too_many_recipients() -> Reply {
-    reply(452, "4.5.3", format!("At most {RECIPIENTS_MAX} recipients at a time, send to the others afterwards"))
+    reply(
+        452,
+        "4.5.3",
+        format!("At most {RECIPIENTS_MAX} recipients at a time, send to the others afterwards"),
+    )
 }
 
 pub fn mailbox_full() -> Reply {
@@ -297,15 +309,21 @@ pub fn stored(id: &str) -> Reply {
 pub fn refusal(refusal: &Refusal, size_max: u64) -> Reply {
     match refusal {
         Refusal::TooLarge => too_large(size_max),
-        Refusal::BareLineEnd => reply(550, "5.6.0", "The message has a bare CR, a bare LF or a NUL in it: lines end with CR LF"),
-        Refusal::Looping => reply(554, "5.4.6", "The message has been through too many servers, it is going round"),
+        Refusal::BareLineEnd => {
+            reply(550, "5.6.0", "The message has a bare CR, a bare LF or a NUL in it: lines end with CR LF")
+        }
+        Refusal::Looping => {
+            reply(554, "5.4.6", "The message has been through too many servers, it is going round")
+        }
         Refusal::NoAuthor => reply(550, "5.7.1", "The message has no From with an address in it"),
         Refusal::NotYours(address) => {
             reply(550, "5.7.1", format!("From names <{address}>, which is not an address of your account"))
         }
         Refusal::HeaderTooLarge => reply(552, "5.3.4", "The header of the message is too large"),
         Refusal::MailboxFull => mailbox_full(),
-        Refusal::SomeMailboxFull => reply(452, "4.2.2", "The mailbox of a recipient is full, try again to learn which"),
+        Refusal::SomeMailboxFull => {
+            reply(452, "4.2.2", "The mailbox of a recipient is full, try again to learn which")
+        }
         Refusal::DiskFull => reply(452, "4.3.1", "The disk is full, try again later"),
         Refusal::RecipientGone => reply(451, "4.2.1", "A recipient has just gone, try again to learn which"),
         Refusal::Broken => broken(),

@@ -1,10 +1,10 @@
 //! The server's side of an SMTP conversation: lines in, replies out, and what it waits for in between. Commands live in
 //! `command`, message bodies in `receive`, AUTH in `auth`; this file holds them together.
 
+use crate::base::Mono;
 use crate::base::limits::{
     BAD_COMMANDS_MAX, SMTP_COMMAND_TIMEOUT, SMTP_COMMANDS_PER_STEP, SMTP_LINE_BYTES_MAX,
 };
-use crate::base::Mono;
 use crate::delivery::Recipient;
 use crate::delivery::arrival::Arrival;
 use crate::session::sasl::Exchange;

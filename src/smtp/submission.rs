@@ -37,11 +37,7 @@ pub fn check_login(conversation: &Conversation, cx: &Cx<'_>) -> Result<(), Reply
 
 /// The envelope's sender is an address of the account, or null: a client that sends a receipt does so without a sender
 /// (RFC 8098 section 3).
-pub fn check_sender(
-    conversation: &Conversation,
-    cx: &Cx<'_>,
-    from: Option<&Mailbox>,
-) -> Result<(), Reply> {
+pub fn check_sender(conversation: &Conversation, cx: &Cx<'_>, from: Option<&Mailbox>) -> Result<(), Reply> {
     let (Some(login), Some(from)) = (&conversation.login, from) else { return Ok(()) };
     match route::belongs(cx.store, cx.config, from, login.account) {
         Ok(true) => Ok(()),
@@ -51,11 +47,7 @@ pub fn check_sender(
 }
 
 /// Everybody named in From is the account.
-pub fn check_authors(
-    conversation: &Conversation,
-    cx: &Cx<'_>,
-    authors: &[Mailbox],
-) -> Result<(), Refusal> {
+pub fn check_authors(conversation: &Conversation, cx: &Cx<'_>, authors: &[Mailbox]) -> Result<(), Refusal> {
     let Some(login) = &conversation.login else { return Ok(()) };
     if authors.is_empty() {
         return Err(Refusal::NoAuthor);
