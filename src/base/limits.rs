@@ -57,12 +57,17 @@ pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 pub const WAL_PASSIVE_BYTES: u64 = 4 * 1024 * 1024;
 /// WAL size at which a TRUNCATE checkpoint is forced.
 pub const WAL_TRUNCATE_BYTES: u64 = 64 * 1024 * 1024;
-/// Accepting mail stops while less than this is free on the disk, so that expunging still works.
+/// Accepting mail stops while less than this, or than this share of a smaller disk, is free, so that expunging works.
 pub const DISK_RESERVE_BYTES: u64 = 64 * 1024 * 1024;
+pub const DISK_RESERVE_PERCENT: u64 = 2;
+/// The least reserve on a very small disk: a log of `WAL_PASSIVE_BYTES`, its home in the file, and as much again.
+pub const DISK_RESERVE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 /// An upload that has not been finished after this long is swept.
 pub const STAGED_FOR: Duration = Duration::from_secs(3600);
 /// An expunged message can still be read by a session that has it in view for this long.
 pub const EXPUNGED_FOR: Duration = Duration::from_secs(3600);
+/// How long QRESYNC can be told exactly which uids were expunged; after that a client compares all of them.
+pub const TOMBSTONES_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Largest message, in bytes. SIZE and APPENDLIMIT say it.
 pub const MESSAGE_BYTES_MAX: u64 = 100 * 1024 * 1024;
 /// Different keywords that one mailbox may know, and bytes of one keyword.

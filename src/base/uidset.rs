@@ -78,6 +78,12 @@ impl UidSet {
         self.ranges.iter().map(|&(first, last)| first..=last)
     }
 
+    /// The ranges that end at `number` or later.
+    pub fn ranges_from(&self, number: u32) -> impl Iterator<Item = RangeInclusive<u32>> + '_ {
+        let at = self.ranges.partition_point(|range| range.1 < number);
+        self.ranges[at..].iter().map(|&(first, last)| first..=last)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         self.ranges().flatten()
     }

@@ -4,12 +4,23 @@
 //! on the reader thread (`Reader::answer`, large or cold reads in slices), and `Writer` on the writer thread
 //! (`Writer::commit`, the only code that changes a row while the server runs).
 
+mod account;
+pub mod backup;
+mod changes;
+mod commit;
+mod mailbox;
+mod message;
+mod open;
 mod reader;
 pub mod search;
+pub mod settings;
+mod sql;
 mod view;
 mod write;
 mod writer;
 
+pub use commit::Space;
+pub use open::OpenOptions;
 pub use reader::{
     Account, Address, Columns, Credential, MailboxRow, Question, Reader, Reply, Row, Rows, Scope, SpecialUse,
     Status,

@@ -1,17 +1,30 @@
 //! Reads. Small indexed ones are methods, called on the loop inside the turn's snapshot; large or cold ones are
 //! `Question` values that the reader thread answers in slices with the same type.
 
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::base::{
-    AccountId, BodyId, Config, CredentialId, MailboxId, ModSeq, Uid, UidSet, UidValidity, Wall,
-};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params};
 
-use super::{Change, Flags, KeywordSet, StoreError, View, ViewAt};
+use crate::base::{AccountId, BodyId, CredentialId, MailboxId, ModSeq, Uid, UidSet, UidValidity, Wall};
+
+use super::changes::ViewCache;
+use super::message::Unpacker;
+use super::open::{self, OpenOptions};
+use super::{Flags, KeywordSet, StoreError, View};
 
 /// A read-only handle. The snapshot opens at the first read after `end_turn` and lasts until the next `end_turn`.
+///
+/// The methods lie with what they read: `account`, `mailbox`, `changes` and `message` each add theirs.
 pub struct Reader {
-    _private: (),
+    db: Connection,
+    /// A read transaction is open.
+    in_turn: Cell<bool>,
+    pub(super) views: RefCell<ViewCache>,
+    /// Interned sets never change their meaning, so they are read once.
+    pub(super) keyword_sets: RefCell<BTreeMap<KeywordSet, Arc<[String]>>>,
+    pub(super) unpacker: RefCell<Unpacker>,
 }
 
 /// RFC 6154 attributes (and INBOX's absence of one). The wire form is `\Sent` and so on.
@@ -163,143 +176,58 @@ pub struct Row {
     pub first_slice: std::ops::Range<usize>,
 }
 
-#[allow(unused_variables)]
 impl Reader {
+    /// Opens a file that exists and is of this program's schema.
+    pub fn open(options: impl Into<OpenOptions>) -> Result<Reader, StoreError> {
+        Ok(Reader {
+            db: open::open_reading(&options.into())?,
+            in_turn: Cell::new(false),
+            views: RefCell::default(),
+            keyword_sets: RefCell::default(),
+            unpacker: RefCell::default(),
+        })
+    }
+
     /// Ends the turn's snapshot, if one is open. Called by the engine after every turn, by the reader thread after
     /// every slice: no read transaction outlives either.
     pub fn end_turn(&self) {
-        todo!()
+        if self.in_turn.take() {
+            // A read transaction has nothing to lose; if ending it fails, it has ended.
+            let ended = self.db.prepare_cached("COMMIT").and_then(|mut end| end.execute([]));
+            if let Err(error) = ended {
+                log::warn!("ending a read: {error}");
+            }
+        }
     }
 
-    /// The configuration as it stands in the file.
-    pub fn config(&self) -> Result<Config, StoreError> {
-        todo!()
+    /// A prepared statement inside the turn's snapshot, which it opens if this is the first read.
+    pub(super) fn statement(&self, sql: &str) -> Result<CachedStatement<'_>, StoreError> {
+        if !self.in_turn.get() {
+            self.db.prepare_cached("BEGIN")?.execute([])?;
+            self.in_turn.set(true);
+        }
+        Ok(self.db.prepare_cached(sql)?)
     }
 
-    pub fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
-        todo!()
-    }
-
-    pub fn settings(&self) -> Result<Vec<(String, String)>, StoreError> {
-        todo!()
-    }
-
-    /// (chain, key) in PEM.
-    pub fn certificate(&self, name: &str) -> Result<Option<(String, String)>, StoreError> {
-        todo!()
-    }
-
-    pub fn domains(&self) -> Result<Vec<String>, StoreError> {
-        todo!()
-    }
-
-    /// Whether mail for this domain (any case) is ours to take.
-    pub fn is_local(&self, domain: &str) -> Result<bool, StoreError> {
-        todo!()
-    }
-
-    /// Which account an address reaches, exactly as written (no tags), then the domain's catch-all. Cases are folded.
-    /// `postmaster` of a local domain always reaches somebody: its own row, or else the oldest account.
-    pub fn route(&self, local: &str, domain: &str) -> Result<Option<AccountId>, StoreError> {
-        todo!()
-    }
-
-    pub fn addresses(&self, account: Option<AccountId>) -> Result<Vec<Address>, StoreError> {
-        todo!()
-    }
-
-    pub fn accounts(&self) -> Result<Vec<Account>, StoreError> {
-        todo!()
-    }
-
-    pub fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
-        todo!()
-    }
-
-    /// By login name (any case): the account's name, or any of its addresses.
-    pub fn account_by_login(&self, login: &str) -> Result<Option<Account>, StoreError> {
-        todo!()
-    }
-
-    pub fn credentials(&self, account: AccountId) -> Result<Vec<Credential>, StoreError> {
-        todo!()
-    }
-
-    /// All mailboxes of an account by name (INBOX first, then in order of name).
-    pub fn mailboxes(&self, account: AccountId) -> Result<Vec<MailboxRow>, StoreError> {
-        todo!()
-    }
-
-    /// Subscribed names, also of mailboxes that do not exist (any more).
-    pub fn subscriptions(&self, account: AccountId) -> Result<Vec<String>, StoreError> {
-        todo!()
-    }
-
-    /// By name; `inbox` in any case is INBOX.
-    pub fn mailbox_named(&self, account: AccountId, name: &str) -> Result<Option<MailboxRow>, StoreError> {
-        todo!()
-    }
-
-    pub fn mailbox(&self, id: MailboxId) -> Result<Option<MailboxRow>, StoreError> {
-        todo!()
-    }
-
-    pub fn status(&self, mailbox: MailboxId, account: AccountId) -> Result<Status, StoreError> {
-        todo!()
-    }
-
-    /// Names of an interned keyword set, in its order.
-    pub fn keywords(&self, set: KeywordSet) -> Result<Arc<[String]>, StoreError> {
-        todo!()
-    }
-
-    /// All keywords ever used in a mailbox: what FLAGS and PERMANENTFLAGS list.
-    pub fn mailbox_keywords(&self, mailbox: MailboxId) -> Result<Vec<String>, StoreError> {
-        todo!()
-    }
-
-    /// The view as of this turn's snapshot, from the shared cache brought up to date with a few rows, or the question
-    /// to ask for it.
-    pub fn view(&self, mailbox: MailboxId, account: AccountId) -> Result<ViewAt, StoreError> {
-        todo!()
-    }
-
-    /// Puts a view that the reader thread loaded into the shared cache.
-    pub fn keep(&self, view: &Arc<View>) {
-        todo!()
-    }
-
-    /// `current` as it stood at `modseq` with `uid_next`: expunged uids put back, later ones taken out. Flags are the
-    /// current ones. `None` where the expunged rows of that time are no longer kept.
-    pub fn view_as_of(
+    /// The one row that `sql` finds, if any.
+    pub(super) fn one<T>(
         &self,
-        current: &Arc<View>,
-        modseq: ModSeq,
-        uid_next: Uid,
-    ) -> Result<Option<Arc<View>>, StoreError> {
-        todo!()
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        Ok(self.statement(sql)?.query_row(params, read).optional()?)
     }
 
-    /// Uids expunged after `since` (RFC 7162 VANISHED EARLIER), and whether the record reaches back that far: if not,
-    /// the caller must treat every uid it does not see as vanished.
-    pub fn expunged_since(&self, mailbox: MailboxId, since: ModSeq) -> Result<(UidSet, bool), StoreError> {
-        todo!()
-    }
-
-    /// Present messages with a modseq above `since`, ascending by uid, from uid `from` on, at most `limit`.
-    pub fn changes(
+    /// All rows that `sql` finds.
+    pub(super) fn all<T>(
         &self,
-        mailbox: MailboxId,
-        account: AccountId,
-        since: ModSeq,
-        from: Uid,
-        limit: usize,
-    ) -> Result<Vec<Change>, StoreError> {
-        todo!()
-    }
-
-    /// Answers one question with one slice. On the reader thread, never on the loop.
-    pub fn answer(&self, question: &Question) -> Result<Reply, StoreError> {
-        todo!()
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut statement = self.statement(sql)?;
+        let rows = statement.query_map(params, read)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }

@@ -5,6 +5,11 @@ use std::sync::Arc;
 
 use crate::base::{AccountId, MailboxId, ModSeq, Uid, UidSet};
 
+/// Messages in a full chunk: what a change of one message copies.
+const CHUNK_ROWS: usize = 512;
+/// A rewritten chunk below this joins its neighbour.
+const CHUNK_ROWS_MIN: usize = 64;
+
 /// System flags as bits, and the id of a set of keywords. Two words, however many keywords.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Flags {
@@ -13,7 +18,7 @@ pub struct Flags {
 }
 
 /// An interned set of keywords; `Reader::keywords` gives the names. 0 is the empty set. Never changes its meaning.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeywordSet(pub u32);
 
 impl Flags {
@@ -37,7 +42,7 @@ pub struct Change {
 }
 
 /// All messages of a mailbox as one account sees them at one modseq: sequence number n is the n-th uid.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct View {
     pub mailbox: MailboxId,
     /// Whose `\Seen` this view shows.
@@ -46,13 +51,18 @@ pub struct View {
     pub modseq: ModSeq,
     /// The next uid at that moment: all uids in the view are below it.
     pub uid_next: Uid,
+    /// Never empty ones; ascending and disjoint in uids.
     chunks: Vec<Arc<Chunk>>,
+    /// For each chunk, how many messages lie before it.
+    before: Vec<usize>,
 }
 
 /// Up to some hundred messages, in ascending order of uid.
 #[derive(Debug)]
 struct Chunk {
     rows: Vec<Change>,
+    /// The highest modseq in `rows`.
+    modseq: ModSeq,
 }
 
 /// What `Reader::view` can say at once.
@@ -63,54 +73,215 @@ pub enum ViewAt {
 }
 
 impl View {
+    /// A view of these rows, which ascend by uid.
+    pub fn new(
+        mailbox: MailboxId,
+        account: AccountId,
+        modseq: ModSeq,
+        uid_next: Uid,
+        rows: &[Change],
+    ) -> View {
+        let chunks = rows.chunks(CHUNK_ROWS).map(|rows| Chunk::new(rows.to_vec())).collect();
+        View::of_chunks(mailbox, account, modseq, uid_next, chunks)
+    }
+
+    fn of_chunks(
+        mailbox: MailboxId,
+        account: AccountId,
+        modseq: ModSeq,
+        uid_next: Uid,
+        chunks: Vec<Arc<Chunk>>,
+    ) -> View {
+        let before = chunks
+            .iter()
+            .scan(0, |sum, chunk| {
+                let before = *sum;
+                *sum += chunk.rows.len();
+                Some(before)
+            })
+            .collect();
+        View { mailbox, account, modseq, uid_next, chunks, before }
+    }
+
     /// How many messages the view shows.
     pub fn len(&self) -> usize {
-        todo!()
+        match (self.before.last(), self.chunks.last()) {
+            (Some(before), Some(chunk)) => before + chunk.rows.len(),
+            _ => 0,
+        }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.chunks.is_empty()
+    }
+
+    /// About how much memory the view takes, shared chunks included.
+    pub fn bytes(&self) -> usize {
+        self.len() * size_of::<Change>() + self.chunks.len() * (size_of::<Chunk>() + 24)
     }
 
     /// The message with this sequence number, from 1.
     pub fn at(&self, seq: u32) -> Option<Change> {
-        let _ = seq;
-        todo!()
+        self.iter_from(seq.max(1)).next().filter(|_| seq > 0).map(|(_, row)| row)
     }
 
     /// The sequence number of a uid and its row.
     pub fn find(&self, uid: Uid) -> Option<(u32, Change)> {
-        let _ = uid;
-        todo!()
+        let (chunk, row) = self.place(uid);
+        let found = *self.chunks.get(chunk)?.rows.get(row)?;
+        (found.uid == uid).then(|| (seq(self.before[chunk] + row), found))
+    }
+
+    /// The sequence number of the first message whose uid is at least `uid`; one past the last if there is none.
+    pub fn seq_from(&self, uid: Uid) -> u32 {
+        let (chunk, row) = self.place(uid);
+        seq(self.before.get(chunk).map_or(self.len(), |before| before + row))
     }
 
     /// Messages from sequence number `seq` on, in order.
-    pub fn iter_from(&self, seq: u32) -> impl Iterator<Item = (u32, Change)> + '_ {
-        let _ = seq;
-        std::iter::empty()
+    pub fn iter_from(&self, from: u32) -> impl Iterator<Item = (u32, Change)> + '_ {
+        let index = (from.max(1) - 1) as usize;
+        let first = self.before.partition_point(|before| *before <= index).saturating_sub(1);
+        let skip = self.before.get(first).map_or(0, |before| index - before);
+        let rows = self.chunks[first.min(self.chunks.len())..].iter().flat_map(|chunk| chunk.rows.iter());
+        rows.skip(skip).zip(index..).map(|(row, index)| (seq(index), *row))
     }
 
     /// The uids of a set of sequence numbers; numbers beyond the end are left out.
     pub fn uids_of(&self, seqs: &UidSet) -> UidSet {
-        let _ = seqs;
-        todo!()
+        let mut uids = UidSet::new();
+        for range in seqs.ranges() {
+            let count = (range.end() - range.start()) as usize + 1;
+            for (_, row) in self.iter_from(*range.start()).take(count) {
+                uids.insert(row.uid.0);
+            }
+        }
+        uids
     }
 
     /// A view with `gone` taken out, `changed` replaced or added (ascending uids), at the later `modseq`.
     pub fn advance(&self, gone: &UidSet, changed: &[Change], modseq: ModSeq, uid_next: Uid) -> View {
-        let _ = (gone, changed, modseq, uid_next);
-        todo!()
+        let mut chunks: Vec<Arc<Chunk>> = Vec::with_capacity(self.chunks.len() + 1);
+        let mut rest = changed;
+        for (index, chunk) in self.chunks.iter().enumerate() {
+            // What lies before the next chunk belongs to this one; all of the rest to the last.
+            let end = match self.chunks.get(index + 1) {
+                Some(next) => rest.partition_point(|row| row.uid < next.first()),
+                None => rest.len(),
+            };
+            let (here, later) = rest.split_at(end);
+            rest = later;
+            if here.is_empty() && !touches(gone, chunk) {
+                chunks.push(Arc::clone(chunk));
+            } else {
+                push_rows(&mut chunks, merge(&chunk.rows, here, gone));
+            }
+        }
+        push_rows(&mut chunks, merge(&[], rest, gone));
+        View::of_chunks(self.mailbox, self.account, modseq, uid_next, chunks)
     }
 
     /// Sequence numbers (of `self`, the older view) and uids that `later` no longer has, ascending. Skips shared chunks.
     pub fn gone_in(&self, later: &View) -> Vec<(u32, Uid)> {
-        let _ = later;
-        todo!()
+        let mut gone = Vec::new();
+        let (mut at, mut inner) = (0, 0);
+        for (chunk, before) in self.chunks.iter().zip(&self.before) {
+            while later.chunks.get(at).is_some_and(|other| other.last() < chunk.first()) {
+                (at, inner) = (at + 1, 0);
+            }
+            if later.chunks.get(at).is_some_and(|other| Arc::ptr_eq(chunk, other)) {
+                (at, inner) = (at + 1, 0);
+                continue;
+            }
+            for (row, index) in chunk.rows.iter().zip(*before..) {
+                while let Some(other) = later.chunks.get(at) {
+                    match other.rows.get(inner) {
+                        Some(candidate) if candidate.uid >= row.uid => break,
+                        Some(_) => inner += 1,
+                        None => (at, inner) = (at + 1, 0),
+                    }
+                }
+                let kept = later.chunks.get(at).and_then(|other| other.rows.get(inner));
+                if kept.is_none_or(|kept| kept.uid != row.uid) {
+                    gone.push((seq(index), row.uid));
+                }
+            }
+        }
+        gone
     }
 
     /// Rows of `self` whose modseq is above `since`, with their sequence numbers, ascending. Skips old chunks.
     pub fn changed_since(&self, since: ModSeq) -> Vec<(u32, Change)> {
-        let _ = since;
-        todo!()
+        let mut changed = Vec::new();
+        for (chunk, before) in self.chunks.iter().zip(&self.before) {
+            if chunk.modseq > since {
+                let rows = chunk.rows.iter().zip(*before..);
+                let new = rows.filter(|(row, _)| row.modseq > since);
+                changed.extend(new.map(|(row, index)| (seq(index), *row)));
+            }
+        }
+        changed
     }
+
+    /// Chunk and row of the first message whose uid is at least `uid`.
+    fn place(&self, uid: Uid) -> (usize, usize) {
+        let chunk = self.chunks.partition_point(|chunk| chunk.last() < uid);
+        let row = self.chunks.get(chunk).map_or(0, |chunk| chunk.rows.partition_point(|row| row.uid < uid));
+        (chunk, row)
+    }
+}
+
+impl Chunk {
+    fn new(rows: Vec<Change>) -> Arc<Chunk> {
+        let modseq = rows.iter().map(|row| row.modseq).max().unwrap_or_default();
+        Arc::new(Chunk { rows, modseq })
+    }
+
+    fn first(&self) -> Uid {
+        self.rows.first().map_or(Uid(0), |row| row.uid)
+    }
+
+    fn last(&self) -> Uid {
+        self.rows.last().map_or(Uid(0), |row| row.uid)
+    }
+}
+
+/// Sequence numbers count from 1; a mailbox has fewer messages than uids.
+fn seq(index: usize) -> u32 {
+    u32::try_from(index + 1).unwrap_or(u32::MAX)
+}
+
+fn touches(gone: &UidSet, chunk: &Chunk) -> bool {
+    let span = UidSet::range(chunk.first().0.max(1)..=chunk.last().0.max(1));
+    !gone.is_empty() && !gone.intersection(&span).is_empty()
+}
+
+/// Both ascend by uid; a row of `changed` takes the place of one of `rows` with the same uid.
+fn merge(rows: &[Change], changed: &[Change], gone: &UidSet) -> Vec<Change> {
+    let mut merged = Vec::with_capacity(rows.len() + changed.len());
+    let mut new = changed.iter().peekable();
+    for row in rows {
+        while let Some(change) = new.next_if(|change| change.uid < row.uid) {
+            merged.push(*change);
+        }
+        merged.push(*new.next_if(|change| change.uid == row.uid).unwrap_or(row));
+    }
+    merged.extend(new);
+    if !gone.is_empty() {
+        merged.retain(|row| !gone.contains(row.uid.0));
+    }
+    merged
+}
+
+/// Adds rows as chunks; few rows join the chunk before them, so that expunging leaves no crumbs.
+fn push_rows(chunks: &mut Vec<Arc<Chunk>>, mut rows: Vec<Change>) {
+    if let Some(last) = chunks.last()
+        && rows.len() < CHUNK_ROWS_MIN
+        && !rows.is_empty()
+        && last.rows.len() + rows.len() <= CHUNK_ROWS
+    {
+        rows.splice(0..0, last.rows.iter().copied());
+        chunks.pop();
+    }
+    chunks.extend(rows.chunks(CHUNK_ROWS).map(|rows| Chunk::new(rows.to_vec())));
 }

@@ -6,3 +6,4 @@ mod world;
 mod disk;
 
 mod interop;
+mod store;

@@ -1,0 +1,158 @@
+//! Letting go: uploads that nobody finished, expunged messages that need not be kept any more, bodies that nobody shows.
+//! In slices, so that no sweep holds the writer for long; what is left over goes the next time.
+//!
+//! Time is only believed when the caller says so: on a machine that wakes up in 1970, or jumps a year, nothing is purged.
+//! What was expunged while the clock was wrong gets the full time from the first sweep that believes it.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::base::limits::{EXPUNGED_FOR, STAGED_FOR, TOMBSTONES_FOR};
+use crate::base::{BodyId, MailboxId, ModSeq, Uid, Wall};
+
+use super::super::message::SLICES_PER_BODY;
+use super::super::{Done, StoreError};
+use super::expunge::NOT_KEPT;
+use super::{Applied, Tx};
+
+/// Expunged messages that one sweep lets go.
+const ROWS_PER_SWEEP: usize = 1_000;
+/// Slices of bodies that one sweep removes: 16 MiB.
+const SLICES_PER_SWEEP: usize = 64;
+/// Pages that one sweep gives back to the file system, and how many must lie idle before it does.
+const PAGES_PER_SWEEP: u64 = 1_024;
+const IDLE_PAGES_MIN: u64 = 16 * 1_024;
+/// No pillarbox ran before this: 2026-01-01.
+const CLOCK_FLOOR: Wall = Wall(1_767_225_600_000_000);
+const DAY_MICROS: i64 = 86_400_000_000;
+
+pub fn sweep(tx: &mut Tx<'_>, now: Wall, clock_trusted: bool) -> Applied {
+    let kept_until = if clock_trusted {
+        believe(tx, now)?;
+        drop_old_uploads(tx.db, now)?;
+        bury(tx.db, before(now, TOMBSTONES_FOR.as_micros()))?;
+        before(now, EXPUNGED_FOR.as_micros()).min(Wall(now.0.saturating_sub(undelete_micros(tx)?)))
+    } else {
+        NOT_KEPT
+    };
+    release(tx.db, kept_until)?;
+    drop_loose(tx.db)?;
+    give_back(tx.db)?;
+    Ok(Done::Nothing)
+}
+
+/// At the opening of the writer: whoever was uploading is gone.
+pub fn sweep_uploads(db: &Connection) -> Result<(), StoreError> {
+    db.execute("UPDATE body SET staged = NULL WHERE refs = 0 AND staged IS NOT NULL", [])?;
+    Ok(())
+}
+
+/// The disk is nearly full: messages expunged longest ago go now, whatever was promised to undelete.
+pub fn release_early(db: &Connection) -> Result<(), StoreError> {
+    release(db, Wall(i64::MAX))?;
+    drop_loose(db)
+}
+
+fn before(now: Wall, micros: u128) -> Wall {
+    Wall(now.0.saturating_sub(i64::try_from(micros).unwrap_or(i64::MAX)))
+}
+
+fn undelete_micros(tx: &Tx<'_>) -> Applied<i64> {
+    let days: Option<String> = tx
+        .statement("SELECT value FROM setting WHERE name = 'undelete-days'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    let days: i64 = days.and_then(|days| days.parse().ok()).unwrap_or(0);
+    Ok(days.saturating_mul(DAY_MICROS))
+}
+
+/// Times that a wrong clock wrote (1970, or the future) become now.
+fn believe(tx: &Tx<'_>, now: Wall) -> Applied<()> {
+    for sql in [
+        "UPDATE expunged SET at = ?3 WHERE body IS NOT NULL AND (at > ?3 OR (at > ?1 AND at < ?2))",
+        "UPDATE expunged SET at = ?3 WHERE body IS NULL AND (at > ?3 OR (at > ?1 AND at < ?2))",
+    ] {
+        tx.execute(sql, (NOT_KEPT, CLOCK_FLOOR, now))?;
+    }
+    tx.execute("UPDATE body SET staged = ?1 WHERE refs = 0 AND staged > ?1", [now])?;
+    Ok(())
+}
+
+fn drop_old_uploads(db: &Connection, now: Wall) -> Result<(), StoreError> {
+    let sql = "UPDATE body SET staged = NULL WHERE refs = 0 AND staged < ?1";
+    db.prepare_cached(sql)?.execute([before(now, STAGED_FOR.as_micros())])?;
+    Ok(())
+}
+
+/// Lets expunged messages go that were expunged up to `until`: the rows stay as tombstones, the bodies may go.
+fn release(db: &Connection, until: Wall) -> Result<(), StoreError> {
+    let sql =
+        "SELECT mailbox, uid, body FROM expunged WHERE body IS NOT NULL AND at <= ?1 ORDER BY at LIMIT ?2";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement
+        .query_map((until, ROWS_PER_SWEEP as i64), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    for (mailbox, uid, body) in rows.collect::<rusqlite::Result<Vec<(MailboxId, Uid, BodyId)>>>()? {
+        db.prepare_cached("UPDATE expunged SET body = NULL WHERE mailbox = ?1 AND uid = ?2")?
+            .execute((mailbox, uid))?;
+        db.prepare_cached("UPDATE body SET refs = refs - 1 WHERE id = ?1")?.execute([body])?;
+    }
+    Ok(())
+}
+
+/// Removes tombstones written before `until`, and those of mailboxes that are gone. From then on the record of a mailbox
+/// is whole only after the youngest of them.
+fn bury(db: &Connection, until: Wall) -> Result<(), StoreError> {
+    let sql =
+        "SELECT mailbox, uid, modseq FROM expunged WHERE body IS NULL AND at <= ?1 ORDER BY at LIMIT ?2";
+    let mut statement = db.prepare_cached(sql)?;
+    let rows = statement
+        .query_map((until, ROWS_PER_SWEEP as i64), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    for (mailbox, uid, modseq) in rows.collect::<rusqlite::Result<Vec<(MailboxId, Uid, ModSeq)>>>()? {
+        db.prepare_cached("DELETE FROM expunged WHERE mailbox = ?1 AND uid = ?2")?.execute((mailbox, uid))?;
+        db.prepare_cached("UPDATE mailbox SET complete_from = max(complete_from, ?2) WHERE id = ?1")?
+            .execute((mailbox, modseq))?;
+    }
+    Ok(())
+}
+
+/// Removes bodies that nobody shows and nobody uploads, up to so many slices.
+fn drop_loose(db: &Connection) -> Result<(), StoreError> {
+    let mut slices = 0;
+    while slices < SLICES_PER_SWEEP {
+        let sql = "SELECT id FROM body WHERE refs = 0 AND staged IS NULL LIMIT 1";
+        let body: Option<BodyId> = db.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
+        let Some(body) = body else { return Ok(()) };
+        slices += drop_slices(db, body, SLICES_PER_SWEEP - slices)?.max(1);
+    }
+    Ok(())
+}
+
+/// Removes at most `most` slices of a body, from the end, and the body with its last one. Says how many went.
+fn drop_slices(db: &Connection, body: BodyId, most: usize) -> Result<usize, StoreError> {
+    let (first, last) = (body.0 * SLICES_PER_BODY, body.0 * SLICES_PER_BODY + SLICES_PER_BODY - 1);
+    let sql = "DELETE FROM slice WHERE id IN (SELECT id FROM slice WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT ?3)";
+    let gone = db.prepare_cached(sql)?.execute((first, last, most as i64))?;
+    if gone < most {
+        db.prepare_cached("DELETE FROM summary WHERE body = ?1")?.execute([body])?;
+        db.prepare_cached("DELETE FROM body WHERE id = ?1")?.execute([body])?;
+    }
+    Ok(gone)
+}
+
+/// Removes an upload: a small one at once, a large one with the sweeps.
+pub fn drop_body(db: &Connection, body: BodyId) -> Result<(), StoreError> {
+    db.prepare_cached("UPDATE body SET staged = NULL WHERE id = ?1")?.execute([body])?;
+    drop_slices(db, body, SLICES_PER_SWEEP)?;
+    Ok(())
+}
+
+/// Gives pages that hold nothing back to the file system, a few at a time, if they are many.
+fn give_back(db: &Connection) -> Result<(), StoreError> {
+    let idle = super::disk::unused(db)? / super::disk::PAGE_BYTES;
+    let pages: u64 = db.prepare_cached("PRAGMA page_count")?.query_row([], |row| row.get(0))?;
+    if idle >= IDLE_PAGES_MIN && idle > pages / 4 {
+        let mut vacuum = db.prepare(&format!("PRAGMA incremental_vacuum({PAGES_PER_SWEEP})"))?;
+        let mut rows = vacuum.query([])?;
+        while rows.next()?.is_some() {}
+    }
+    Ok(())
+}

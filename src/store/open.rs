@@ -1,0 +1,228 @@
+//! Opening the file: what kind of file it must be, how the connections are set up, and migrations.
+//!
+//! A migration runs in one transaction, after a copy of the whole file has been put beside it. An older program refuses
+//! a newer file; a file that is not ours is never touched.
+
+use std::fs;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+
+use super::StoreError;
+
+/// "PBOX": stands in the header of every pillarbox file.
+const APPLICATION_ID: i64 = 0x5042_4f58;
+/// Numbered from 1, in order; a file's `user_version` is how many it has seen. Never edited once released.
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001-core.sql")];
+/// Page cache of one connection, in KiB. The whole process shall start in 6 MiB.
+const CACHE_KIB: i64 = 1024;
+/// How long a statement waits for another process, which can only be a backup or a second command starting up.
+pub const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Prepared statements kept by each connection: all that the store knows.
+const STATEMENTS_KEPT: usize = 160;
+/// Owner only, as are -wal and -shm, which SQLite makes with the file's own mode.
+const FILE_MODE: u32 = 0o600;
+
+/// Where the file is and how to reach it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenOptions {
+    pub path: PathBuf,
+    /// SQLite VFS by name: the simulator's disk. `None` is the real one.
+    pub vfs: Option<String>,
+    /// The first UIDVALIDITY of a new file. Drawn by chance, so that a client which remembers an earlier file at the
+    /// same address takes nothing of it for this one's.
+    pub first_validity: u32,
+}
+
+impl OpenOptions {
+    pub fn new(path: impl Into<PathBuf>) -> OpenOptions {
+        OpenOptions { path: path.into(), vfs: None, first_validity: 1 }
+    }
+
+    pub fn vfs(mut self, name: impl Into<String>) -> OpenOptions {
+        self.vfs = Some(name.into());
+        self
+    }
+
+    pub fn first_validity(mut self, number: u32) -> OpenOptions {
+        self.first_validity = number.max(1);
+        self
+    }
+}
+
+impl<P: AsRef<Path>> From<P> for OpenOptions {
+    fn from(path: P) -> OpenOptions {
+        OpenOptions::new(path.as_ref())
+    }
+}
+
+/// A connection that may write, to a file that must be ours. Migrates it if it is older than this program.
+pub fn open_writing(options: &OpenOptions) -> Result<Connection, StoreError> {
+    migrate_file(options, MIGRATIONS)
+}
+
+/// Makes a new file. One that exists already must be empty, or what a crash during creation left.
+pub fn create(options: &OpenOptions) -> Result<Connection, StoreError> {
+    let db = new_file(options)?;
+    // Before the first page is written; neither can be changed later without rewriting the file.
+    db.pragma_update(None, "page_size", 4096)?;
+    db.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    set_up(&db)?;
+    migrate(&db, 0, MIGRATIONS)?;
+    db.execute("UPDATE counter SET next = ?1 WHERE name = 'validity'", [options.first_validity.max(1)])?;
+    Ok(db)
+}
+
+/// A connection to a file without tables, made if it is not there, readable by its owner only.
+pub fn new_file(options: &OpenOptions) -> Result<Connection, StoreError> {
+    if options.vfs.is_none() {
+        touch(&options.path)?;
+    }
+    let db = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
+    if kind(&db, &options.path)? != Kind::Blank {
+        return Err(StoreError::Open(format!("{} exists already", options.path.display())));
+    }
+    Ok(db)
+}
+
+/// A connection that only reads.
+pub fn open_reading(options: &OpenOptions) -> Result<Connection, StoreError> {
+    let db = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .or_else(|_| connect(options, OpenFlags::SQLITE_OPEN_READ_ONLY))?;
+    check_ours(&db, &options.path, MIGRATIONS.len())?;
+    let version = version(&db)?;
+    if version < MIGRATIONS.len() {
+        return Err(StoreError::Open(format!(
+            "{} is of an older pillarbox (schema {version}): start the server once to bring it up to date",
+            options.path.display()
+        )));
+    }
+    set_up_shared(&db)?;
+    db.pragma_update(None, "query_only", true)?;
+    Ok(db)
+}
+
+/// The file exists, with the mode that only its owner may read.
+fn touch(path: &Path) -> Result<(), StoreError> {
+    let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(path);
+    made.and_then(|file| file.set_permissions(fs::Permissions::from_mode(FILE_MODE)))
+        .map_err(|error| StoreError::Open(format!("cannot create {}: {error}", path.display())))
+}
+
+pub fn connect(options: &OpenOptions, flags: OpenFlags) -> Result<Connection, StoreError> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let opened = match &options.vfs {
+        Some(vfs) => Connection::open_with_flags_and_vfs(&options.path, flags, vfs.as_str()),
+        None => Connection::open_with_flags(&options.path, flags),
+    };
+    let db = opened.map_err(|error| {
+        let why = fs::metadata(&options.path).err().map_or_else(|| error.to_string(), |e| e.to_string());
+        StoreError::Open(format!("cannot open {}: {why}", options.path.display()))
+    })?;
+    db.busy_timeout(BUSY_WAIT)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    Ok(db)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    Ours,
+    /// No tables yet.
+    Blank,
+    Foreign,
+}
+
+fn kind(db: &Connection, path: &Path) -> Result<Kind, StoreError> {
+    let read = || -> rusqlite::Result<Kind> {
+        let id: i64 = db.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+        let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        Ok(match (id, tables) {
+            (APPLICATION_ID, _) => Kind::Ours,
+            (0, 0) => Kind::Blank,
+            _ => Kind::Foreign,
+        })
+    };
+    match read() {
+        Ok(kind) => Ok(kind),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+            Ok(Kind::Foreign)
+        }
+        Err(error) => Err(StoreError::Open(format!("cannot read {}: {error}", path.display()))),
+    }
+}
+
+fn check_ours(db: &Connection, path: &Path, known: usize) -> Result<(), StoreError> {
+    if kind(db, path)? != Kind::Ours {
+        return Err(StoreError::Open(format!("{} is not a pillarbox file", path.display())));
+    }
+    let version = version(db)?;
+    if version > known {
+        return Err(StoreError::Open(format!(
+            "{} was written by a newer pillarbox (schema {version}, this program knows {known}): use that one",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+fn version(db: &Connection) -> Result<usize, StoreError> {
+    Ok(db.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+/// What every connection has.
+fn set_up_shared(db: &Connection) -> Result<(), StoreError> {
+    db.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(())
+}
+
+/// What the writing connection has. FULL: a commit is on the disk when it returns; NORMAL lost acknowledged commits.
+fn set_up(db: &Connection) -> Result<(), StoreError> {
+    set_up_shared(db)?;
+    let mode: Option<String> = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).optional()?;
+    if mode.as_deref() != Some("wal") {
+        return Err(StoreError::Open("this file system cannot hold a write-ahead log".into()));
+    }
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // A log that was large once is cut back at the next checkpoint that empties it.
+    db.pragma_update(None, "journal_size_limit", signed_limit())?;
+    Ok(())
+}
+
+fn signed_limit() -> i64 {
+    super::sql::signed(crate::base::limits::WAL_PASSIVE_BYTES)
+}
+
+fn migrate_file(options: &OpenOptions, migrations: &[&str]) -> Result<Connection, StoreError> {
+    let db = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    check_ours(&db, &options.path, migrations.len())?;
+    set_up(&db)?;
+    let version = version(&db)?;
+    if version < migrations.len() {
+        snapshot(&db, options, version)?;
+        migrate(&db, version, migrations)?;
+    }
+    Ok(db)
+}
+
+/// A copy of the file as it was, beside it: `pillarbox.db.schema-1`.
+fn snapshot(db: &Connection, options: &OpenOptions, version: usize) -> Result<(), StoreError> {
+    let mut name = options.path.as_os_str().to_owned();
+    name.push(format!(".schema-{version}"));
+    super::backup::copy_whole(db, &OpenOptions { path: name.into(), ..options.clone() })
+}
+
+/// Each migration in one transaction, with the version that it leads to.
+fn migrate(db: &Connection, from: usize, migrations: &[&str]) -> Result<(), StoreError> {
+    for (index, sql) in migrations.iter().enumerate().skip(from) {
+        let transaction = rusqlite::Transaction::new_unchecked(db, rusqlite::TransactionBehavior::Immediate)?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", index as i64 + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
