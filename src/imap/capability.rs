@@ -15,14 +15,17 @@ const AFTER_LOGIN: &str = "NAMESPACE CHILDREN UNSELECT IDLE UIDPLUS MOVE SPECIAL
 /// The words behind CAPABILITY, that word included.
 pub fn list(core: &Core, cx: &Cx<'_>) -> String {
     let mut list = format!("CAPABILITY {ALWAYS}");
-    let before = match (&core.login, cx.peer.tls.is_some(), cx.config.plaintext_login) {
+    let more = match (&core.login, cx.peer.tls.is_some(), cx.config.plaintext_login) {
         (Some(_), _, _) => AFTER_LOGIN,
         (None, true, _) => "AUTH=PLAIN AUTH=LOGIN",
-        (None, false, true) => "STARTTLS AUTH=PLAIN AUTH=LOGIN",
-        (None, false, false) => "STARTTLS LOGINDISABLED",
+        (None, false, true) => "AUTH=PLAIN AUTH=LOGIN",
+        (None, false, false) => "LOGINDISABLED",
     };
     list.push(' ');
-    list.push_str(before);
+    list.push_str(more);
+    if cx.peer.tls.is_none() && cx.can_tls && core.login.is_none() {
+        list.push_str(" STARTTLS");
+    }
     list
 }
 

@@ -1,6 +1,7 @@
 //! The table of commands: a row says where a command is allowed, what may be told when it ends, and how it is read.
 
 use super::cmd;
+
 use super::lex::{Parsed, Parser};
 use super::server::Running;
 use super::tell::Tell;
@@ -43,10 +44,38 @@ const fn row(
 
 #[rustfmt::skip]
 pub static COMMANDS: &[Row] = &[
-    row("CAPABILITY",     When::Always,   Tell::All,       cmd::basic::capability),
-    row("NOOP",           When::Always,   Tell::All,       cmd::basic::noop),
-    row("LOGOUT",         When::Always,   Tell::Nothing,   cmd::basic::logout),
-    row("ID",             When::Always,   Tell::All,       cmd::basic::id),
+    row("CAPABILITY",    When::Always,    Tell::All,       cmd::basic::capability),
+    row("NOOP",          When::Always,    Tell::All,       cmd::basic::noop),
+    row("LOGOUT",        When::Always,    Tell::Nothing,   cmd::basic::logout),
+    row("ID",            When::Always,    Tell::All,       cmd::basic::id),
+    row("STARTTLS",      When::Before,    Tell::Nothing,   cmd::login::starttls),
+    row("LOGIN",         When::Before,    Tell::Nothing,   cmd::login::login),
+    row("AUTHENTICATE",  When::Before,    Tell::Nothing,   cmd::login::authenticate),
+    row("ENABLE",        When::After,     Tell::All,       cmd::basic::enable),
+    row("NAMESPACE",     When::After,     Tell::All,       cmd::basic::namespace),
+    row("SELECT",        When::After,     Tell::Nothing,   cmd::select::select),
+    row("EXAMINE",       When::After,     Tell::Nothing,   cmd::select::examine),
+    row("CREATE",        When::After,     Tell::All,       cmd::mailbox::create),
+    row("DELETE",        When::After,     Tell::All,       cmd::mailbox::delete),
+    row("RENAME",        When::After,     Tell::All,       cmd::mailbox::rename),
+    row("SUBSCRIBE",     When::After,     Tell::All,       cmd::mailbox::subscribe),
+    row("UNSUBSCRIBE",   When::After,     Tell::All,       cmd::mailbox::unsubscribe),
+    row("LIST",          When::After,     Tell::All,       cmd::list::list),
+    row("LSUB",          When::After,     Tell::All,       cmd::list::lsub),
+    row("STATUS",        When::After,     Tell::All,       cmd::status::status),
+    row("APPEND",        When::After,     Tell::All,       cmd::append::without_message),
+    row("IDLE",          When::After,     Tell::All,       cmd::idle::idle),
+    row("CHECK",         When::Selected,  Tell::All,       cmd::basic::noop),
+    row("CLOSE",         When::Selected,  Tell::Nothing,   cmd::select::close),
+    row("UNSELECT",      When::Selected,  Tell::Nothing,   cmd::select::unselect),
+    row("EXPUNGE",       When::Selected,  Tell::All,       cmd::expunge::expunge),
+    row("UID EXPUNGE",   When::Selected,  Tell::All,       cmd::expunge::uid_expunge),
+    row("STORE",         When::Selected,  Tell::NoExpunge, |p| cmd::store::store(p, By::Seq)),
+    row("UID STORE",     When::Selected,  Tell::All,       |p| cmd::store::store(p, By::Uid)),
+    row("COPY",          When::Selected,  Tell::All,       |p| cmd::copy::copy(p, By::Seq)),
+    row("UID COPY",      When::Selected,  Tell::All,       |p| cmd::copy::copy(p, By::Uid)),
+    row("MOVE",          When::Selected,  Tell::All,       |p| cmd::copy::moving(p, By::Seq)),
+    row("UID MOVE",      When::Selected,  Tell::All,       |p| cmd::copy::moving(p, By::Uid)),
 ];
 
 /// The row of the verb that comes next; `UID` takes the word behind it along.

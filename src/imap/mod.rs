@@ -7,6 +7,7 @@ pub mod emit;
 pub mod gather;
 pub mod lex;
 pub mod names;
+pub mod pattern;
 pub mod reply;
 pub mod server;
 pub mod tell;

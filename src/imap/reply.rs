@@ -118,8 +118,24 @@ pub fn literal_hopeless() -> Reply {
     bye("TOOBIG", "A literal of that size is not read to its end")
 }
 
+pub fn message_too_big() -> Reply {
+    no("TOOBIG", "The message is larger than this server takes")
+}
+
+pub fn empty_message() -> Reply {
+    no("CANNOT", "A message of no bytes is not stored")
+}
+
+pub fn busy() -> Reply {
+    no("UNAVAILABLE", "The server has too much to write just now, please try again in a moment")
+}
+
 pub fn line_too_long() -> Reply {
     bad(Bad("This command is too long"))
+}
+
+pub fn line_hopeless() -> Reply {
+    bye("", "A line of that length is not read to its end")
 }
 
 pub fn need_tls() -> Reply {

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::base::{AccountId, MailboxId, ModSeq, Uid, UidSet, UidValidity};
+use crate::base::{AccountId, MailboxId, ModSeq, Uid, UidSet, UidValidity, limits};
 use crate::session::{Answer, Cx};
-use crate::store::{FlagNames, FlagOp, MailboxRow, Reply as Read, View, ViewAt};
+use crate::store::{Change, FlagNames, FlagOp, MailboxRow, Reply as Read, View, ViewAt};
 
 use super::command::By;
 use super::lex::{Point, Set};
@@ -154,4 +154,48 @@ fn clip(uids: &UidSet, view: &View) -> UidSet {
         0 | 1 => UidSet::new(),
         next => uids.intersection(&UidSet::range(1..=next - 1)),
     }
+}
+
+/// Uids that were expunged after `since`, of those in `known`: what VANISHED (EARLIER) says (RFC 7162 section 3.2.5.2).
+/// Where the record does not reach back that far, every uid that is not there any more counts as expunged, but for
+/// those below a pair of `matched` (sequence number, uid) that still agrees.
+pub fn vanished_since(
+    selected: &mut Selected,
+    cx: &mut Cx<'_>,
+    since: ModSeq,
+    known: Option<&UidSet>,
+    matched: &[(u32, u32)],
+) -> Result<UidSet, Pause> {
+    let (gone, complete) = cx.store.expunged_since(selected.mailbox, since)?;
+    let gone = match complete {
+        true => gone,
+        false => missing(&*selected.view(cx)?, matched),
+    };
+    Ok(match known {
+        Some(known) => gone.intersection(known),
+        None => gone,
+    })
+}
+
+/// Every uid below the next one that the view does not show.
+fn missing(view: &View, matched: &[(u32, u32)]) -> UidSet {
+    let agrees = |&&(seq, uid): &&(u32, u32)| view.at(seq).is_some_and(|row| row.uid.0 == uid);
+    let mut from = matched.iter().filter(agrees).map(|(_, uid)| uid + 1).max().unwrap_or(1);
+    let mut missing = UidSet::new();
+    for (_, row) in view.iter_from(1) {
+        if row.uid.0 > from {
+            missing.insert_range(from, row.uid.0 - 1);
+        }
+        from = from.max(row.uid.0.saturating_add(1));
+    }
+    if view.uid_next.0 > from {
+        missing.insert_range(from, view.uid_next.0 - 1);
+    }
+    missing
+}
+
+/// The next messages to be changed in one commit: from uid `from` on, those that `fits`, at most `UIDS_PER_WRITE_MAX`.
+pub fn next_part(view: &View, from: Uid, fits: impl Fn(&Change) -> bool) -> UidSet {
+    let rows = view.iter_from(1).map(|(_, row)| row).filter(|row| row.uid >= from && fits(row));
+    rows.take(limits::UIDS_PER_WRITE_MAX as usize).map(|row| row.uid.0).collect()
 }

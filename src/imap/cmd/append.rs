@@ -1,19 +1,263 @@
-//! APPEND (RFC 9051 section 6.3.12): the message streams from the input into slices and is never held whole.
+//! APPEND (RFC 9051 section 6.3.12, UIDPLUS in RFC 4315): the message streams from the input into slices and is never held
+//! whole. What can be refused is refused before the client sends it; what comes all the same is read away.
+//!
+//! A `literal8` is refused: the APPEND side of BINARY (RFC 3516 section 4.4) is not advertised.
 
-use crate::imap::gather::Head;
-use crate::imap::lex::{Bad, Parser};
+use crate::base::{MailboxId, Wall};
+use crate::delivery::intake::Intake;
+use crate::imap::gather::{Drain, Drained, Head};
+use crate::imap::lex::{Bad, Parsed, Parser};
 use crate::imap::reply::{self, Reply};
-use crate::imap::server::{Core, Running};
-use crate::session::Cx;
+use crate::imap::server::{Core, Pause, Running};
+use crate::session::{Answer, Cx, Want};
+use crate::store::{Append, Done, FlagNames, NewBody, Refused, Write};
 
-/// Called when the line so far ends in a literal's head. `None`: the literal is not the message, but belongs to the
-/// arguments before it, and is to be gathered.
+use super::committed;
+
+struct Arguments {
+    mailbox: String,
+    flags: FlagNames,
+    date: Option<Wall>,
+}
+
+/// Called when the line so far ends in a literal's head. `None`: the literal is not the message, but the mailbox name,
+/// and is to be gathered.
 pub fn begin(
     p: &mut Parser<'_>,
     head: Head,
     core: &Core,
     cx: &mut Cx<'_>,
 ) -> Option<Result<Box<dyn Running>, Reply>> {
-    let _ = (p, head, core, cx);
-    Some(Err(reply::bad(Bad("x"))))
+    if names_mailbox(p.clone()) {
+        return None;
+    }
+    let arguments = match arguments(p) {
+        Ok(arguments) => arguments,
+        Err(why) => return Some(Err(reply::bad(why))),
+    };
+    Some(match check(arguments, head, core, cx) {
+        Ok(running) => Ok(running),
+        Err(Pause::Refuse(reply)) => Err(reply),
+        Err(_) => Err(reply::broken()),
+    })
+}
+
+/// An APPEND whose line ends without a message.
+pub fn without_message(_: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    Err(Bad("APPEND needs the message as a literal"))
+}
+
+fn names_mailbox(mut p: Parser<'_>) -> bool {
+    p.space().is_ok() && p.literal_head().is_ok() && p.rest().is_empty()
+}
+
+/// `append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal`, up to the literal's head.
+fn arguments(p: &mut Parser<'_>) -> Parsed<Arguments> {
+    p.space()?;
+    let mailbox = p.mailbox()?;
+    p.space()?;
+    let mut flags = FlagNames::default();
+    if p.peek() == Some(b'(') {
+        flags = p.flag_list()?;
+        p.space()?;
+    }
+    let mut date = None;
+    if p.peek() == Some(b'"') {
+        date = Some(p.date_time()?);
+        p.space()?;
+    }
+    match p.peek() {
+        Some(b'~') => Err(Bad("A binary literal is not taken here")),
+        Some(b'{') => Ok(Arguments { mailbox, flags, date }),
+        _ => Err(Bad("APPEND needs the message as a literal")),
+    }
+}
+
+/// All that can be refused before the message comes.
+fn check(arguments: Arguments, head: Head, core: &Core, cx: &mut Cx<'_>) -> Result<Box<dyn Running>, Pause> {
+    core.may_write()?;
+    let account = core.login()?.account;
+    let Arguments { mailbox, flags, date } = arguments;
+    let row = cx.store.mailbox_named(account, &mailbox)?.filter(|row| !row.no_select);
+    let row = row.ok_or_else(|| Pause::Refuse(reply::try_create()))?;
+    if head.size == 0 {
+        return Err(Pause::Refuse(reply::empty_message()));
+    }
+    if head.size > cx.config.message_bytes_max {
+        return Err(Pause::Refuse(reply::message_too_big()));
+    }
+    let quota = cx.store.account(account)?.and_then(|row| Some((row.quota_bytes?, row.used_bytes)));
+    if quota.is_some_and(|(quota, used)| used.saturating_add(head.size) > quota) {
+        return Err(Pause::Refuse(reply::refused(&Refused::OverQuota)));
+    }
+    if cx.busy {
+        return Err(Pause::Refuse(reply::busy()));
+    }
+    let intake = Box::new(Intake::new(cx.now.wall));
+    let received = date.unwrap_or(cx.now.wall);
+    let stage = Stage::Feed(intake);
+    Ok(Box::new(Appending { mailbox: row.id, flags, received, head, left: head.size, invited: false, stage }))
+}
+
+struct Appending {
+    mailbox: MailboxId,
+    flags: FlagNames,
+    received: Wall,
+    head: Head,
+    /// Bytes of the message that are still to come.
+    left: u64,
+    invited: bool,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Bytes go into the intake.
+    Feed(Box<Intake>),
+    /// A slice is being committed.
+    Staging(Box<Intake>),
+    /// The last slice of a staged body is being committed.
+    LastSlice(Box<Intake>),
+    /// The message is being committed.
+    Committing,
+    /// It is refused; the rest of the command is read away.
+    Draining(Box<Drain>, Reply),
+    /// The peer has hung up; what was staged is being discarded.
+    Leaving,
+}
+
+impl Running for Appending {
+    fn step(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
+        if self.head.waits && !std::mem::replace(&mut self.invited, true) {
+            cx.output.str("+ Go ahead\r\n");
+        }
+        loop {
+            match std::mem::replace(&mut self.stage, Stage::Leaving) {
+                Stage::Feed(intake) => self.feed(intake, core, cx)?,
+                Stage::Staging(mut intake) => {
+                    let result = answer(cx);
+                    cx.budget.give(cx.budget.held());
+                    self.stage = match intake.staged(result) {
+                        Ok(()) => Stage::Feed(intake),
+                        Err(why) => {
+                            Stage::Draining(Box::new(Drain::literal(self.left)), reply::refused(&why))
+                        }
+                    };
+                }
+                Stage::LastSlice(mut intake) => {
+                    cx.budget.give(cx.budget.held());
+                    intake.staged(answer(cx)).map_err(|why| Pause::Refuse(reply::refused(&why)))?;
+                    self.finish(*intake, core, cx)?;
+                }
+                Stage::Committing => {
+                    cx.budget.give(cx.budget.held());
+                    return appended(cx);
+                }
+                Stage::Draining(mut drain, reply) => {
+                    return match drain.read(cx.input) {
+                        Drained::Done => Err(Pause::Refuse(reply)),
+                        Drained::Hopeless => Err(Pause::Bye(reply::literal_hopeless())),
+                        Drained::More if cx.input.eof() => Err(Pause::Gone),
+                        Drained::More => {
+                            self.stage = Stage::Draining(drain, reply);
+                            Err(Pause::Wait(Want::Bytes { until: core.patience(cx) }))
+                        }
+                    };
+                }
+                Stage::Leaving => return Err(Pause::Gone),
+            }
+        }
+    }
+}
+
+impl Appending {
+    /// Takes what is at hand; at the end of the message, what must follow is the end of the line.
+    fn feed(&mut self, mut intake: Box<Intake>, core: &Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
+        if self.left == 0 {
+            return self.end(intake, core, cx);
+        }
+        let waiting = cx.input.peek();
+        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(waiting.len());
+        let taken = intake.feed(waiting.get(..wanted).unwrap_or_default(), cx.budget);
+        cx.input.consume(taken);
+        self.left -= taken as u64;
+        if taken > 0 && taken == wanted {
+            self.stage = Stage::Feed(intake);
+            return Ok(());
+        }
+        if wanted > 0
+            && let Some(write) = intake.stage()
+        {
+            self.stage = Stage::Staging(intake);
+            return Err(Pause::Wait(Want::Commit { write }));
+        }
+        self.more(intake, core, cx)
+    }
+
+    /// Waits for bytes, or for memory, which comes as bytes that are looked at again.
+    fn more(&mut self, intake: Box<Intake>, core: &Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
+        if !cx.input.eof() || !cx.input.is_empty() {
+            self.stage = Stage::Feed(intake);
+            return Err(Pause::Wait(Want::Bytes { until: core.patience(cx) }));
+        }
+        match intake.abandon() {
+            Some(write) => Err(Pause::Wait(Want::Commit { write })),
+            None => Err(Pause::Gone),
+        }
+    }
+
+    fn end(&mut self, intake: Box<Intake>, core: &Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
+        let length = match cx.input.peek() {
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            [] | [b'\r'] => return self.more(intake, core, cx),
+            _ => {
+                let reply = reply::bad(Bad("APPEND takes one message, and nothing behind it"));
+                self.stage = Stage::Draining(Box::new(Drain::line()), reply);
+                return Ok(());
+            }
+        };
+        cx.input.consume(length);
+        self.finish(*intake, core, cx)
+    }
+
+    fn finish(&mut self, intake: Intake, core: &Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
+        let write = match intake.finish() {
+            Ok(body) => {
+                self.stage = Stage::Committing;
+                self.write(body, core, cx)?
+            }
+            Err(last) => {
+                self.stage = Stage::LastSlice(Box::new(last.intake));
+                last.write
+            }
+        };
+        Err(Pause::Wait(Want::Commit { write }))
+    }
+
+    fn write(&mut self, body: NewBody, core: &Core, cx: &Cx<'_>) -> Result<Write, Pause> {
+        Ok(Write::Append(Append {
+            account: core.login()?.account,
+            mailbox: self.mailbox,
+            body,
+            flags: std::mem::take(&mut self.flags),
+            received: self.received,
+            now: cx.now.wall,
+        }))
+    }
+}
+
+fn appended(cx: &mut Cx<'_>) -> Result<Reply, Pause> {
+    if let Some(Answer::Commit(Err(Refused::NoMailbox))) = &cx.answer {
+        return Ok(reply::try_create());
+    }
+    let Done::Appended(at) = committed(cx)? else { return Ok(reply::broken()) };
+    cx.gauges.messages_appended += 1;
+    Ok(reply::ok("Stored").with_code(format!("APPENDUID {} {}", at.validity, at.uid)))
+}
+
+fn answer(cx: &mut Cx<'_>) -> Result<Done, Refused> {
+    match cx.answer.take() {
+        Some(Answer::Commit(result)) => result,
+        _ => Err(Refused::Broken("a commit was not answered".into())),
+    }
 }

@@ -1,4 +1,5 @@
-//! Commands of any state: CAPABILITY, NOOP, LOGOUT (RFC 9051 section 6.1) and ID (RFC 2971).
+//! Commands that need no mailbox: CAPABILITY, NOOP, LOGOUT (RFC 9051 section 6.1), ID (RFC 2971), ENABLE (RFC 5161) and
+//! NAMESPACE (RFC 2342).
 
 use crate::imap::capability;
 use crate::imap::lex::{Bad, Parsed, Parser};
@@ -50,5 +51,42 @@ pub fn id(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
         cx.output
             .str(&format!("* ID (\"name\" \"pillarbox\" \"version\" \"{}\")\r\n", env!("CARGO_PKG_VERSION")));
         Ok(reply::ok("Pleased to meet you"))
+    }))
+}
+
+/// `enable = "ENABLE" 1*(SP capability)`. What we do not know is ignored (RFC 5161 section 3.1). QRESYNC brings CONDSTORE
+/// along (RFC 7162 section 3.2.3). There is no check that no mailbox is selected, which the RFC leaves to us.
+pub fn enable(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    let mut words = Vec::new();
+    p.space()?;
+    loop {
+        words.push(p.atom()?.to_ascii_uppercase());
+        if !p.eat(b' ') {
+            break;
+        }
+    }
+    Ok(once(move |core, cx| {
+        let mut enabled = String::from("* ENABLED");
+        for word in &words {
+            match word.as_str() {
+                "IMAP4REV2" => core.rev2 = true,
+                "CONDSTORE" => core.condstore = true,
+                "QRESYNC" => (core.condstore, core.qresync) = (true, true),
+                _ => continue,
+            }
+            enabled.push(' ');
+            enabled.push_str(if word == "IMAP4REV2" { "IMAP4rev2" } else { word });
+        }
+        cx.output.str(&enabled);
+        cx.output.str("\r\n");
+        Ok(reply::ok("Done"))
+    }))
+}
+
+/// One personal namespace without prefix.
+pub fn namespace(_: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    Ok(once(|_, cx| {
+        cx.output.str("* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+        Ok(reply::ok("That is all"))
     }))
 }

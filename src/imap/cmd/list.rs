@@ -1,0 +1,254 @@
+//! LIST with LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154) and CHILDREN (RFC 3348), all of them
+//! in RFC 9051 section 6.3.9; and LSUB (RFC 3501 section 6.3.9).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::limits;
+use crate::imap::emit;
+use crate::imap::lex::{Bad, Parsed, Parser};
+use crate::imap::pattern;
+use crate::imap::reply::{self, Reply};
+use crate::imap::server::{Core, Pause, Running, room};
+use crate::session::{Cx, Want};
+use crate::store::{MailboxRow, StoreError};
+
+use super::mailbox::SPECIAL_USES;
+use super::once;
+use super::status::{self, Item};
+
+#[derive(Default)]
+struct Options {
+    /// LSUB instead of LIST.
+    lsub: bool,
+    select_subscribed: bool,
+    select_special: bool,
+    recursive: bool,
+    return_subscribed: bool,
+    status: Vec<Item>,
+}
+
+/// `list = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat [SP list-return-opts]`
+pub fn list(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    let mut options = Options::default();
+    p.space()?;
+    let mut bases = 0;
+    if p.peek() == Some(b'(') {
+        p.list(|p| select_option(p, &mut options, &mut bases))?;
+        if options.recursive && bases == 0 {
+            return Err(Bad("RECURSIVEMATCH needs SUBSCRIBED or SPECIAL-USE beside it"));
+        }
+        p.space()?;
+    }
+    let reference = p.list_mailbox()?;
+    p.space()?;
+    let patterns = match p.peek() {
+        Some(b'(') => p.list(Parser::list_mailbox)?,
+        _ => vec![p.list_mailbox()?],
+    };
+    if p.eat(b' ') {
+        if !p.eat_word("RETURN") {
+            return Err(Bad("RETURN is missing here"));
+        }
+        p.space()?;
+        p.list(|p| return_option(p, &mut options))?;
+    }
+    listing(reference, patterns, options)
+}
+
+/// `lsub = "LSUB" SP mailbox SP list-mailbox`
+pub fn lsub(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    p.space()?;
+    let reference = p.list_mailbox()?;
+    p.space()?;
+    let pattern = p.list_mailbox()?;
+    listing(reference, vec![pattern], Options { lsub: true, select_subscribed: true, ..Options::default() })
+}
+
+/// `list-select-opt`: REMOTE changes nothing where all mailboxes are here.
+fn select_option(p: &mut Parser<'_>, options: &mut Options, bases: &mut u32) -> Parsed<()> {
+    match p.atom()?.to_ascii_uppercase().as_str() {
+        "SUBSCRIBED" => options.select_subscribed = true,
+        "SPECIAL-USE" => options.select_special = true,
+        "RECURSIVEMATCH" => {
+            options.recursive = true;
+            return Ok(());
+        }
+        "REMOTE" => return Ok(()),
+        _ => return Err(Bad("This LIST selection option does not exist")),
+    }
+    *bases += 1;
+    Ok(())
+}
+
+/// `return-option`: CHILDREN and SPECIAL-USE are told in any case, since macOS looks for them in a plain LIST.
+fn return_option(p: &mut Parser<'_>, options: &mut Options) -> Parsed<()> {
+    match p.atom()?.to_ascii_uppercase().as_str() {
+        "SUBSCRIBED" => options.return_subscribed = true,
+        "CHILDREN" | "SPECIAL-USE" => {}
+        "STATUS" => {
+            p.space()?;
+            options.status = status::items(p)?;
+        }
+        _ => return Err(Bad("This LIST return option does not exist")),
+    }
+    Ok(())
+}
+
+fn listing(reference: String, patterns: Vec<String>, options: Options) -> Parsed<Box<dyn Running>> {
+    if !options.select_subscribed && patterns.iter().all(String::is_empty) {
+        return Ok(once(|_, cx| {
+            cx.output.str("* LIST (\\Noselect) \"/\" \"\"\r\n");
+            Ok(reply::ok("That is the separator"))
+        }));
+    }
+    let whole =
+        |pattern: String| if pattern.starts_with('/') { pattern } else { format!("{reference}{pattern}") };
+    let patterns: Vec<String> =
+        patterns.into_iter().filter(|pattern| !pattern.is_empty()).map(whole).collect();
+    let long = |pattern: &String| pattern.len() > limits::MAILBOX_NAME_BYTES_MAX;
+    if patterns.len() > PATTERNS_MAX || patterns.iter().any(long) {
+        return Err(Bad("There are too many patterns, or one is too long"));
+    }
+    Ok(Box::new(Listing { patterns, options, names: None }))
+}
+
+/// Patterns in one LIST.
+const PATTERNS_MAX: usize = 64;
+/// Comparisons of a pattern's character with a name's in one step: a few milliseconds.
+const WORK_PER_STEP: usize = 1_000_000;
+/// What a STATUS costs beside: it reads a row.
+const WORK_OF_STATUS: usize = 10_000;
+
+struct Listing {
+    patterns: Vec<String>,
+    options: Options,
+    names: Option<Names>,
+}
+
+/// What there is to choose from, by name, INBOX first.
+struct Names {
+    entries: std::vec::IntoIter<Entry>,
+    /// Names that have others below them.
+    parents: BTreeSet<String>,
+    /// Names that have others below them which fit the selection.
+    selected_parents: BTreeSet<String>,
+}
+
+struct Entry {
+    name: String,
+    row: Option<MailboxRow>,
+    subscribed: bool,
+}
+
+impl Running for Listing {
+    fn step(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
+        if self.names.is_none() {
+            status::asks_for_modseq(&self.options.status, core);
+            self.names = Some(collect(&self.options, core, cx)?);
+        }
+        let Some(names) = &mut self.names else { return Err(Pause::Gone) };
+        let mut work = 0;
+        while work < WORK_PER_STEP {
+            if cx.output.full() {
+                return Err(room(cx));
+            }
+            let Some(entry) = names.entries.next() else { return Ok(reply::ok("That is all")) };
+            work += self.patterns.iter().map(|pattern| pattern.len() * entry.name.len()).sum::<usize>() + 100;
+            if !self.patterns.iter().any(|pattern| pattern::fits(pattern, &entry.name)) {
+                continue;
+            }
+            let told = tell(&entry, &self.options, names, core, cx);
+            if told && !self.options.status.is_empty() {
+                work += WORK_OF_STATUS;
+                tell_status(&entry, &self.options.status, core, cx)?;
+            }
+        }
+        Err(Pause::Wait(Want::Turn))
+    }
+}
+
+fn collect(options: &Options, core: &Core, cx: &mut Cx<'_>) -> Result<Names, Pause> {
+    let account = core.login()?.account;
+    let mut entries = BTreeMap::new();
+    for row in cx.store.mailboxes(account)? {
+        let name = row.name.clone();
+        entries.insert(name.clone(), Entry { name, subscribed: row.subscribed, row: Some(row) });
+    }
+    for name in if options.select_subscribed { cx.store.subscriptions(account)? } else { Vec::new() } {
+        let missing = || Entry { name: name.clone(), row: None, subscribed: true };
+        entries.entry(name.clone()).or_insert_with(missing).subscribed = true;
+    }
+    let parents = entries.keys().flat_map(|name| ancestors(name)).map(String::from).collect();
+    let chosen = entries.values().filter(|entry| options.selects(entry));
+    let selected_parents: BTreeSet<String> =
+        chosen.flat_map(|e| ancestors(&e.name)).map(String::from).collect();
+    if options.lsub || options.recursive {
+        // A name that is only a part of others can still be what a pattern with `%` is looking for.
+        for name in &selected_parents {
+            let implied = || Entry { name: name.clone(), row: None, subscribed: false };
+            entries.entry(name.clone()).or_insert_with(implied);
+        }
+    }
+    let mut entries: Vec<Entry> = entries.into_values().collect();
+    entries.sort_by_key(|entry| entry.name != "INBOX");
+    Ok(Names { entries: entries.into_iter(), parents, selected_parents })
+}
+
+/// `a/b/c` has `a/b` and `a` above it.
+fn ancestors(name: &str) -> impl Iterator<Item = &str> {
+    name.match_indices('/').map(|(at, _)| &name[..at])
+}
+
+impl Options {
+    /// Whether the selection options take this name, its children aside.
+    fn selects(&self, entry: &Entry) -> bool {
+        let special = entry.row.as_ref().is_some_and(|row| row.special.is_some());
+        (!self.select_subscribed || entry.subscribed) && (!self.select_special || special)
+    }
+}
+
+/// One LIST or LSUB response, if the selection wants it.
+fn tell(entry: &Entry, options: &Options, names: &Names, core: &Core, cx: &mut Cx<'_>) -> bool {
+    let selected = options.selects(entry);
+    let above = names.selected_parents.contains(&entry.name);
+    let wanted = selected || (above && (options.lsub || options.recursive));
+    if !wanted {
+        return false;
+    }
+    let mut attributes: Vec<&str> = Vec::new();
+    match &entry.row {
+        // RFC 3501 section 6.3.9: a name that only leads to subscribed ones is `\Noselect` in LSUB.
+        _ if options.lsub && !selected => attributes.push("\\Noselect"),
+        None if options.lsub => attributes.push("\\Noselect"),
+        None => attributes.push("\\NonExistent"),
+        Some(row) if row.no_select => attributes.push("\\Noselect"),
+        Some(_) => {}
+    }
+    attributes.push(if names.parents.contains(&entry.name) { "\\HasChildren" } else { "\\HasNoChildren" });
+    if entry.subscribed && !options.lsub && (options.select_subscribed || options.return_subscribed) {
+        attributes.push("\\Subscribed");
+    }
+    let special = entry.row.as_ref().and_then(|row| row.special);
+    attributes
+        .extend(SPECIAL_USES.iter().filter(|(known, _)| Some(*known) == special).map(|(_, name)| *name));
+    cx.output.str(if options.lsub { "* LSUB (" } else { "* LIST (" });
+    cx.output.str(&attributes.join(" "));
+    cx.output.str(") \"/\" ");
+    emit::mailbox(cx.output, &entry.name, core.names());
+    if options.recursive && above {
+        cx.output.str(match (options.select_subscribed, options.select_special) {
+            (true, true) => " (CHILDINFO (\"SUBSCRIBED\" \"SPECIAL-USE\"))",
+            (true, false) => " (CHILDINFO (\"SUBSCRIBED\"))",
+            _ => " (CHILDINFO (\"SPECIAL-USE\"))",
+        });
+    }
+    cx.output.str("\r\n");
+    true
+}
+
+fn tell_status(entry: &Entry, items: &[Item], core: &Core, cx: &mut Cx<'_>) -> Result<(), StoreError> {
+    match &entry.row {
+        Some(row) if !row.no_select => status::tell(row, items, core, cx),
+        _ => Ok(()),
+    }
+}

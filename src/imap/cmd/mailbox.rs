@@ -1,0 +1,123 @@
+//! CREATE (with RFC 6154), DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 9051 section 6.3.4 to 6.3.8): one write each. What a
+//! name may be is the store's to say.
+
+use crate::imap::lex::{Parsed, Parser};
+use crate::imap::reply::{self, Reply};
+use crate::imap::server::{Core, Running};
+use crate::session::Cx;
+use crate::store::{SpecialUse, Write};
+
+use super::{commit, once};
+
+/// `create = "CREATE" SP mailbox [SP "(" "USE" SP "(" [use-attr *(SP use-attr)] ")" ")"]`
+pub fn create(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    p.space()?;
+    let name = p.mailbox()?;
+    let mut uses = Vec::new();
+    if p.eat(b' ') {
+        p.byte(b'(')?;
+        p.eat_word("USE");
+        p.space()?;
+        uses = p.list(|p| {
+            p.byte(b'\\')?;
+            p.atom().map(special_use)
+        })?;
+        p.byte(b')')?;
+    }
+    // RFC 9051 section 6.3.4: a trailing separator says that names below will follow; it is not part of the name.
+    let name = name.strip_suffix('/').unwrap_or(&name).to_string();
+    let special = match uses.as_slice() {
+        [] => None,
+        [Some(special)] => Some(*special),
+        _ => {
+            return Ok(once(|_, _| {
+                Ok(reply::no("USEATTR", "A mailbox can have one special use, of those in RFC 6154"))
+            }));
+        }
+    };
+    Ok(commit(
+        move |core, cx| {
+            core.may_write()?;
+            Ok(Write::CreateMailbox { account: core.login()?.account, name, special, now: cx.now.wall })
+        },
+        |_, _, _| reply::ok("Created"),
+    ))
+}
+
+/// The attribute without its backslash.
+fn special_use(name: &str) -> Option<SpecialUse> {
+    SPECIAL_USES.iter().find(|(_, known)| known[1..].eq_ignore_ascii_case(name)).map(|(special, _)| *special)
+}
+
+/// RFC 6154 section 2, and `\Important` of RFC 8457.
+pub const SPECIAL_USES: [(SpecialUse, &str); 8] = [
+    (SpecialUse::All, "\\All"),
+    (SpecialUse::Archive, "\\Archive"),
+    (SpecialUse::Drafts, "\\Drafts"),
+    (SpecialUse::Flagged, "\\Flagged"),
+    (SpecialUse::Junk, "\\Junk"),
+    (SpecialUse::Sent, "\\Sent"),
+    (SpecialUse::Trash, "\\Trash"),
+    (SpecialUse::Important, "\\Important"),
+];
+
+/// `delete = "DELETE" SP mailbox`
+pub fn delete(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    p.space()?;
+    let name = p.mailbox()?;
+    let named = name.clone();
+    Ok(commit(
+        move |core, cx| {
+            core.may_write()?;
+            Ok(Write::DeleteMailbox { account: core.login()?.account, name, now: cx.now.wall })
+        },
+        move |core, cx, _| deleted(core, cx, &named),
+    ))
+}
+
+/// A client that deletes the mailbox it has selected is not sent away: it knows what it did.
+fn deleted(core: &mut Core, cx: &mut Cx<'_>, name: &str) -> Reply {
+    let there = core.selected.as_ref().and_then(|selected| cx.store.mailbox(selected.mailbox).ok().flatten());
+    let gone = there.is_none_or(|row| row.no_select || row.name == name);
+    if core.selected.is_some() && gone {
+        core.selected = None;
+        cx.output.str("* OK [CLOSED] The mailbox was selected and is closed\r\n");
+    }
+    reply::ok("Deleted")
+}
+
+/// `rename = "RENAME" SP mailbox SP mailbox`
+pub fn rename(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    p.space()?;
+    let from = p.mailbox()?;
+    p.space()?;
+    let to = p.mailbox()?;
+    Ok(commit(
+        move |core, cx| {
+            core.may_write()?;
+            Ok(Write::RenameMailbox { account: core.login()?.account, from, to, now: cx.now.wall })
+        },
+        |_, _, _| reply::ok("Renamed"),
+    ))
+}
+
+pub fn subscribe(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    subscription(p, true)
+}
+
+pub fn unsubscribe(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    subscription(p, false)
+}
+
+/// Allowed with a reading password too: it changes what a client shows, not the mail.
+fn subscription(p: &mut Parser<'_>, on: bool) -> Parsed<Box<dyn Running>> {
+    p.space()?;
+    let name = p.mailbox()?;
+    Ok(commit(
+        move |core, _| {
+            let account = core.login()?.account;
+            Ok(Write::Subscribe { account, name, on })
+        },
+        |_, _, _| reply::ok("Done"),
+    ))
+}
