@@ -7,3 +7,6 @@ mod disk;
 
 mod interop;
 mod store;
+mod fuzz;
+
+mod mime;
