@@ -5,8 +5,8 @@ mod world;
 
 mod disk;
 
+mod fuzz;
 mod interop;
 mod store;
-mod fuzz;
 
 mod mime;
