@@ -5,8 +5,12 @@ mod world;
 
 mod disk;
 
+mod engine;
+
 mod fuzz;
+
 mod interop;
-mod store;
 
 mod mime;
+
+mod store;
