@@ -221,3 +221,46 @@ pub const DNS_LOOK_UPS_MAX: usize = 256;
 
 /// Bytes of message bodies in flight, all connections together. Past it bytes stay in the sockets.
 pub const BODY_BUDGET_BYTES: usize = 8 * 1024 * 1024;
+
+// --- the real world (io) ---
+
+/// Bytes taken from one socket in one turn; what lies beyond waits until the others have been served.
+pub const READ_PER_TURN_BYTES: usize = 64 * 1024;
+/// Sockets read in one turn, so that a flood does not keep the engine from its deadlines.
+pub const READS_PER_TURN: usize = 256;
+/// Connections accepted from one listener in one turn.
+pub const ACCEPTS_PER_TURN: usize = 64;
+/// Connections that the system keeps for us until we accept them.
+pub const BACKLOG: i32 = 1_024;
+/// Wait after the system has refused a connection for want of file descriptors or memory.
+pub const ACCEPT_RETRY: Duration = Duration::from_millis(200);
+/// File descriptors wanted: connections, and some for the file, listeners and DNS.
+pub const DESCRIPTORS_WANTED: u64 = 2 * CONNECTIONS_MAX as u64;
+/// Time for a peer to hang up after our last words: closing earlier could reset them away (RFC 1122 section 4.2.2.13).
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes that a lingering peer may still send before it is reset.
+pub const LINGER_BYTES_MAX: usize = 1024 * 1024;
+/// The server ends this long after a stop signal, whatever still hangs: a little after `STOP_TIMEOUT`.
+pub const EXIT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Quiet time after the last commit until the WAL is put into the file.
+pub const CHECKPOINT_AFTER: Duration = Duration::from_secs(1);
+/// Quiet time after work until freed memory is given back to the system.
+pub const TRIM_AFTER: Duration = Duration::from_secs(3);
+/// Stack of every thread but the main one. SQLite and argon2 keep their large things on the heap.
+pub const THREAD_STACK_BYTES: usize = 512 * 1024;
+/// Threads that hash passwords; each needs 19 MiB while it works.
+pub const HASH_THREADS_MAX: usize = 2;
+/// argon2id as OWASP's password storage cheat sheet gives it: 19 MiB, two passes, one lane.
+pub const ARGON2_MEMORY_KIB: u32 = 19_456;
+pub const ARGON2_PASSES: u32 = 2;
+pub const ARGON2_LANES: u32 = 1;
+/// Commands of the CLI that talk to the server at once; each needs a moment.
+pub const CONTROL_CLIENTS_MAX: usize = 32;
+/// Bytes of one request or answer on the control socket. A certificate chain is the largest.
+pub const CONTROL_FRAME_BYTES_MAX: usize = 256 * 1024;
+/// Time for a command of the CLI to send its request and take its answer.
+pub const CONTROL_TIMEOUT: Duration = Duration::from_secs(30);
+/// Datagrams taken from one socket in one turn.
+pub const DATAGRAMS_PER_TURN: usize = 64;
+/// Largest DNS answer by UDP that we ask for (EDNS) and a margin.
+pub const DATAGRAM_BYTES_MAX: usize = 4_096;

@@ -435,6 +435,14 @@ impl Engine {
         effects
     }
 
+    /// What was noted since the last turn needs another one at once. Bytes that were sent often need none.
+    pub fn is_stirred(&self) -> bool {
+        !self.ready.is_empty()
+            || !self.effects.is_empty()
+            || !self.commits.is_empty()
+            || self.reload_certificate
+    }
+
     /// Bytes on their way to the peer of `conn`, encrypted where it is.
     pub fn wire(&self, conn: ConnId) -> &[u8] {
         self.conns.get(&conn).map(|conn| conn.wire()).unwrap_or_default()

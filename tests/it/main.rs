@@ -3,14 +3,11 @@
 #[path = "../world/mod.rs"]
 mod world;
 
+mod binary;
 mod disk;
 
-mod engine;
-
 mod fuzz;
-
 mod interop;
+mod store;
 
 mod mime;
-
-mod store;

@@ -1,0 +1,141 @@
+//! The writer thread: the one place from which a row changes while the server runs. It drains what is waiting, up to
+//! the limits of a batch, commits once, answers all of it, and only then looks after the WAL. What comes in while one
+//! batch is being synced is the next batch: that is how ten senders share one fsync.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+
+use crate::base::{Ticket, limits};
+use crate::store::{NewBody, Write, Writer};
+
+use super::inbox::{Inbox, Note, spawn};
+
+type Batch = Vec<(Ticket, Write)>;
+
+/// The handle the loop keeps. Dropping the sender lets the thread commit what is waiting and end.
+pub struct WriterThread {
+    writes: Option<Sender<Batch>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl WriterThread {
+    pub fn start(store: Writer, inbox: &Inbox) -> std::io::Result<WriterThread> {
+        let (writes, waiting) = channel();
+        let answers = inbox.clone();
+        let thread = spawn("writer", inbox, move || Work::new(store, waiting, answers).run())?;
+        Ok(WriterThread { writes: Some(writes), thread: Some(thread) })
+    }
+
+    /// In this order, after everything handed over before.
+    pub fn commit(&self, writes: Batch) {
+        if let Some(sender) = &self.writes {
+            // A thread that is gone has said so through the inbox: the process is about to end.
+            let _ = sender.send(writes);
+        }
+    }
+
+    /// Commits what is waiting, checkpoints, and ends.
+    pub fn stop(&mut self) {
+        self.writes = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Work {
+    store: Writer,
+    arriving: Receiver<Batch>,
+    waiting: VecDeque<(Ticket, Write)>,
+    inbox: Inbox,
+    /// Something was committed since the last checkpoint in a quiet moment.
+    dirty: bool,
+}
+
+impl Work {
+    fn new(store: Writer, arriving: Receiver<Batch>, inbox: Inbox) -> Work {
+        Work { store, arriving, waiting: VecDeque::new(), inbox, dirty: false }
+    }
+
+    fn run(mut self) {
+        while self.fetch() {
+            let batch = self.next_batch();
+            self.commit(batch);
+            self.checkpoint(false);
+            self.dirty = true;
+        }
+        self.checkpoint(true);
+    }
+
+    /// Waits until there is something to commit. `false`: nothing will come any more. After the last batch it waits
+    /// once with a timeout, to checkpoint in the quiet; then without, so that an idle server never wakes.
+    fn fetch(&mut self) -> bool {
+        while self.waiting.is_empty() {
+            let arrived = if self.dirty {
+                self.arriving.recv_timeout(limits::CHECKPOINT_AFTER)
+            } else {
+                self.arriving.recv().map_err(|_| RecvTimeoutError::Disconnected)
+            };
+            match arrived {
+                Ok(writes) => self.waiting.extend(writes),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.checkpoint(true);
+                    self.dirty = false;
+                }
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+        while self.waiting.len() < limits::BATCH_WRITES_MAX {
+            let Ok(more) = self.arriving.try_recv() else { break };
+            self.waiting.extend(more);
+        }
+        true
+    }
+
+    /// From the front of what is waiting: as many as fit the limits, and at least one.
+    fn next_batch(&mut self) -> Batch {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        while let Some((_, write)) = self.waiting.front() {
+            bytes += payload_bytes(write);
+            let full = batch.len() >= limits::BATCH_WRITES_MAX || bytes > limits::BATCH_BYTES_MAX;
+            if full && !batch.is_empty() {
+                break;
+            }
+            batch.extend(self.waiting.pop_front());
+        }
+        batch
+    }
+
+    fn commit(&mut self, batch: Batch) {
+        let tickets: Vec<Ticket> = batch.iter().map(|(ticket, _)| *ticket).collect();
+        match self.store.commit(batch) {
+            Ok(results) => self.inbox.put(Note::Committed(results)),
+            Err(error) => {
+                log::error!("a commit of {} changes failed: {error}", tickets.len());
+                self.inbox.put(Note::CommitFailed(tickets, error));
+            }
+        }
+    }
+
+    fn checkpoint(&mut self, idle: bool) {
+        if let Err(error) = self.store.checkpoint(idle) {
+            log::warn!("the checkpoint did not work and is tried again later: {error}");
+        }
+    }
+}
+
+/// What a write weighs in a batch: the bytes of the body it carries.
+fn payload_bytes(write: &Write) -> usize {
+    let body = match write {
+        Write::Stage { slice, .. } => return slice.stored.len(),
+        Write::Deliver(deliver) => &deliver.body,
+        Write::Append(append) => &append.body,
+        _ => return 0,
+    };
+    match body {
+        NewBody::Inline { slice, .. } => slice.stored.len(),
+        NewBody::Staged { .. } => 0,
+    }
+}
