@@ -5,9 +5,7 @@ mod world;
 
 mod binary;
 mod disk;
-
-mod fuzz;
 mod interop;
+mod sim;
 mod store;
-
-mod mime;
+mod transcripts;

@@ -1,0 +1,543 @@
+//! An IMAP client that behaves: one command at a time, random ones, everything the server says checked by `Picture`.
+//! It loses its connection, comes back, and resynchronises with QRESYNC when it can.
+
+use std::time::Duration;
+
+use pillarbox::base::Mono;
+
+use super::chance::Chance;
+use super::net::PeerId;
+use super::picture::{Cache, During, Picture, value};
+use super::wire::{self, Item, Response};
+use super::{World, corpus};
+
+/// A tagged reply must come within this, in the world's time: stalls of a minute and retries included.
+const REPLY_WITHIN: Duration = Duration::from_secs(40 * 60);
+const MAILBOXES: [&str; 3] = ["INBOX", "Archive", "Trash"];
+
+/// What is in progress.
+#[derive(Clone, Debug, PartialEq)]
+enum Doing {
+    Login,
+    Enable,
+    Select {
+        mailbox: String,
+        resync: bool,
+    },
+    Learn,
+    Flags,
+    Body,
+    Append {
+        token: String,
+        rest: Vec<u8>,
+    },
+    Idle {
+        until: Mono,
+        ready: bool,
+        done: bool,
+    },
+    Noop,
+    Logout,
+    /// Any other that has nothing to do at its end.
+    Plain,
+}
+
+struct Pending {
+    tag: String,
+    what: Doing,
+    since: Mono,
+    line: String,
+}
+
+pub struct Client {
+    pub name: usize,
+    pub picture: Picture,
+    pub selected: Option<String>,
+    /// Tokens of APPENDs that got their OK.
+    pub acknowledged: Vec<String>,
+    pub complaints: Vec<String>,
+    /// How many commands were answered.
+    pub answered: u64,
+    /// When this client wants to do something.
+    pub next_at: Mono,
+    /// No more commands of its own; stay in IDLE.
+    pub calm: bool,
+    peer: Option<PeerId>,
+    greeted: bool,
+    buffer: Vec<u8>,
+    pending: Option<Pending>,
+    logged_in: bool,
+    enabled: bool,
+    wants_qresync: bool,
+    target: String,
+    cache: Option<(String, Cache)>,
+    tag: u32,
+    tokens: u32,
+    think: Duration,
+    chance: Chance,
+    /// A SELECT is on its way: the old mailbox is still what the server talks about. Holds what is remembered of the new.
+    opening: Option<Option<Cache>>,
+}
+
+impl Client {
+    pub fn new(name: usize, chance: Chance, think: Duration) -> Client {
+        let mut chance = chance;
+        Client {
+            name,
+            picture: Picture::default(),
+            selected: None,
+            acknowledged: Vec::new(),
+            complaints: Vec::new(),
+            answered: 0,
+            next_at: Mono(0),
+            calm: false,
+            peer: None,
+            greeted: false,
+            buffer: Vec::new(),
+            pending: None,
+            logged_in: false,
+            enabled: false,
+            wants_qresync: chance.one_in(2),
+            target: "INBOX".into(),
+            cache: None,
+            tag: 0,
+            tokens: 0,
+            think,
+            chance,
+            opening: None,
+        }
+    }
+
+    /// Reads what came, then acts if it is time.
+    pub fn poll(&mut self, world: &mut World) {
+        if let Some(peer) = self.peer {
+            let bytes = world.take(peer);
+            self.buffer.extend(bytes);
+            self.read(world);
+            if world.closed(peer) && self.peer == Some(peer) {
+                self.drop_connection(world.mono);
+            }
+        }
+        self.check_patience(world);
+        if world.mono >= self.next_at {
+            self.act(world);
+        }
+    }
+
+    /// In IDLE, and the server has said so.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.pending, Some(Pending { what: Doing::Idle { ready: true, done: false, .. }, .. }))
+    }
+
+    /// Ends an IDLE as soon as the client acts again.
+    pub fn stop_idling(&mut self) {
+        if let Some(Pending { what: Doing::Idle { until, .. }, .. }) = &mut self.pending {
+            *until = Mono(0);
+            self.next_at = Mono(0);
+        }
+    }
+
+    fn complain(&mut self, what: &str) {
+        let line = self.pending.as_ref().map(|pending| pending.line.clone()).unwrap_or_default();
+        self.complaints.push(format!("client {}: {what} [during: {line}]", self.name));
+    }
+
+    fn check(&mut self, result: Result<(), String>) {
+        if let Err(wrong) = result {
+            self.complain(&wrong);
+        }
+    }
+
+    fn check_patience(&mut self, world: &World) {
+        let Some(pending) = &self.pending else { return };
+        let idle = matches!(pending.what, Doing::Idle { done: false, ready: true, .. });
+        if !idle && world.mono.since(pending.since) > REPLY_WITHIN {
+            self.complain("no reply");
+            self.drop_connection(world.mono);
+        }
+    }
+
+    fn drop_connection(&mut self, now: Mono) {
+        self.remember();
+        self.peer = None;
+        self.pending = None;
+        self.greeted = false;
+        self.logged_in = false;
+        self.enabled = false;
+        self.selected = None;
+        self.buffer.clear();
+        self.opening = None;
+        self.picture = Picture::default();
+        let pause = self.chance.delay(self.think);
+        self.next_at = now.after(pause);
+    }
+
+    fn remember(&mut self) {
+        if let (Some(mailbox), Some(cache)) = (&self.selected, self.picture.cache()) {
+            self.cache = Some((mailbox.clone(), cache));
+        }
+    }
+
+    // --- what the server says ---
+
+    fn read(&mut self, world: &mut World) {
+        loop {
+            match wire::take(&mut self.buffer) {
+                Ok(None) => return,
+                Ok(Some(response)) => self.response(response, world),
+                Err(wrong) => {
+                    self.complain(&wrong);
+                    if let Some(peer) = self.peer {
+                        world.reset(peer);
+                    }
+                    self.drop_connection(world.mono);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn response(&mut self, response: Response, world: &mut World) {
+        match response {
+            Response::Continue => self.go_ahead(world),
+            Response::Status { status, code } => self.status(&status, code.as_deref(), world.mono),
+            Response::Tagged { tag, status, code } => self.tagged(&tag, &status, code.as_deref(), world),
+            Response::Data { number, name, items } => {
+                let result = self.data(number, &name, &items);
+                self.check(result);
+            }
+        }
+    }
+
+    fn status(&mut self, status: &str, code: Option<&str>, now: Mono) {
+        if !self.greeted {
+            self.greeted = true;
+            self.next_at = now;
+        }
+        if status == "BAD" {
+            self.complain("untagged BAD");
+        }
+        let Some(code) = code else { return };
+        let (name, argument) = code.split_once(' ').unwrap_or((code, ""));
+        match name {
+            "CLOSED" => self.begin_opening(),
+            "UIDVALIDITY" => self.picture.validity = argument.parse().unwrap_or(0),
+            "HIGHESTMODSEQ" => {
+                if let (Some(Pending { what: Doing::Select { .. }, .. }), Ok(modseq)) =
+                    (&self.pending, argument.parse())
+                {
+                    self.picture.modseq = modseq;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn data(&mut self, number: Option<u32>, name: &str, items: &[Item]) -> Result<(), String> {
+        match (number, name) {
+            (Some(count), "EXISTS") => {
+                if self.opening.is_some() {
+                    self.begin_opening();
+                    return Err("a mailbox was opened over another without CLOSED".into());
+                }
+                self.picture.exists(count)
+            }
+            (Some(number), "EXPUNGE") => self.picture.expunge(number),
+            (None, "VANISHED") => self.picture.vanished(items),
+            (Some(number), "FETCH") => {
+                self.body(items)?;
+                self.picture.fetch(number, items)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A literal is as long as the size says, and is the message that was sent.
+    fn body(&mut self, items: &[Item]) -> Result<(), String> {
+        let Some(Item::Text(text)) = value(items, "BODY[]") else { return Ok(()) };
+        let size = value(items, "RFC822.SIZE").and_then(Item::number);
+        if size.is_some_and(|size| size != text.len() as u64) {
+            return Err(format!("a body of {size:?} bytes came with {}", text.len()));
+        }
+        let Some(token) = corpus::token_of(text) else { return Ok(()) };
+        let head = corpus::token(&token, 1);
+        let at = text.windows(head.len()).position(|window| window == head);
+        match at {
+            Some(at) if text[at..] == corpus::token(&token, text.len() - at) => Ok(()),
+            _ => Err(format!("the body of {token} is not what was sent")),
+        }
+    }
+
+    fn go_ahead(&mut self, world: &mut World) {
+        let (now, peer) = (world.mono, self.peer);
+        match (&mut self.pending, peer) {
+            (Some(Pending { what: Doing::Idle { ready, .. }, .. }), _) => *ready = true,
+            (Some(Pending { what: Doing::Append { rest, .. }, .. }), Some(peer)) => {
+                let rest = std::mem::take(rest);
+                world.send(peer, &rest);
+            }
+            _ => self.complain("a continuation that nobody asked for"),
+        }
+        self.next_at = self.next_at.max(now);
+    }
+
+    fn tagged(&mut self, tag: &str, status: &str, code: Option<&str>, world: &mut World) {
+        let Some(pending) = self.pending.take() else {
+            return self.complain(&format!("a tagged reply to nothing: {tag}"));
+        };
+        if pending.tag != tag {
+            self.complain(&format!("tag {tag}, not {}", pending.tag));
+        }
+        if status == "BAD" {
+            self.pending = Some(Pending { line: pending.line.clone(), ..dummy(world.mono) });
+            self.complain("BAD to an honest command");
+            self.pending = None;
+        }
+        self.answered += 1;
+        let pause = self.chance.delay(self.think);
+        self.next_at = world.mono.after(pause);
+        let ok = status == "OK";
+        if let Some(modseq) = code.and_then(|code| code.strip_prefix("HIGHESTMODSEQ ")) {
+            let result = self.picture.highest(modseq.parse().unwrap_or(0));
+            self.check(result);
+        }
+        self.end_of(pending.what, ok, world.mono);
+        self.picture.during = During::Nothing;
+    }
+
+    fn end_of(&mut self, what: Doing, ok: bool, now: Mono) {
+        match what {
+            Doing::Login if ok => self.logged_in = true,
+            Doing::Enable => {
+                self.enabled = true;
+                self.picture.condstore = ok;
+                self.picture.qresync = ok;
+            }
+            Doing::Select { mailbox, resync } if ok => {
+                if resync {
+                    let result = self.picture.end_resync();
+                    self.check(result);
+                }
+                self.selected = Some(mailbox);
+                self.next_at = now;
+            }
+            Doing::Select { .. } => self.begin_opening(),
+            Doing::Noop | Doing::Idle { .. } if ok => self.picture.up_to_date(),
+            Doing::Append { token, .. } if ok => self.acknowledged.push(token),
+            Doing::Logout => self.drop_connection(now),
+            _ => {}
+        }
+    }
+
+    // --- what the client does ---
+
+    fn act(&mut self, world: &mut World) {
+        let Some(peer) = self.peer else {
+            let peer = world.connect("imap");
+            self.peer = Some(peer);
+            self.next_at = world.mono.after(Duration::from_secs(3600));
+            return;
+        };
+        if !self.greeted {
+            self.complain("no greeting within an hour");
+            return self.drop_connection(world.mono);
+        }
+        if let Some(pending) = &mut self.pending {
+            let Doing::Idle { until, ready: true, done } = &mut pending.what else {
+                self.next_at = world.mono.after(Duration::from_secs(60));
+                return;
+            };
+            if *until <= world.mono && !*done {
+                *done = true;
+                pending.since = world.mono;
+                world.send(peer, b"DONE\r\n");
+            }
+            self.next_at =
+                world.mono.after(Duration::from_secs(20)).min((*until).max(Mono(world.mono.0 + 1)));
+            return;
+        }
+        self.next_at = world.mono.after(Duration::from_secs(60));
+        if !self.logged_in {
+            return self.command(world, Doing::Login, During::Other, "LOGIN alice@box.test secret");
+        }
+        if self.wants_qresync && !self.enabled {
+            return self.command(world, Doing::Enable, During::Other, "ENABLE QRESYNC");
+        }
+        if self.selected.is_none() {
+            return self.select(world);
+        }
+        if self.picture.entries.iter().any(|entry| entry.uid.is_none() || entry.flags.is_none()) {
+            let first = self.picture.entries.iter().position(|e| e.uid.is_none() || e.flags.is_none());
+            let number = first.unwrap_or(0) + 1;
+            let line = format!("FETCH {number}:* {}", self.items());
+            return self.command(world, Doing::Learn, During::Numbers, &line);
+        }
+        if self.calm {
+            return self.idle(world, Mono::NEVER);
+        }
+        self.anything(world);
+    }
+
+    fn select(&mut self, world: &mut World) {
+        let mailbox = self.target.clone();
+        let cached = self.cache.as_ref().filter(|(name, _)| *name == mailbox && self.picture.qresync);
+        let cache = cached.map(|(_, cache)| cache.clone());
+        let line = match &cache {
+            Some(cache) => format!("SELECT {mailbox} (QRESYNC ({} {}))", cache.validity, cache.modseq),
+            None => format!("SELECT {mailbox}"),
+        };
+        let resync = cache.is_some();
+        self.command(world, Doing::Select { mailbox, resync }, During::Other, &line);
+        self.opening = Some(cache);
+        // The picture of the old mailbox holds until the server says CLOSED; what comes before belongs to it.
+        if self.selected.take().is_none() {
+            self.begin_opening();
+        }
+    }
+
+    /// From here on what the server says is about the mailbox being opened.
+    fn begin_opening(&mut self) {
+        self.picture.clear();
+        self.selected = None;
+        if let Some(Some(cache)) = self.opening.take() {
+            self.picture.during = During::Resync;
+            self.picture.begin_resync(&cache);
+        }
+    }
+
+    fn idle(&mut self, world: &mut World, until: Mono) {
+        self.command(world, Doing::Idle { until, ready: false, done: false }, During::Other, "IDLE");
+    }
+
+    fn command(&mut self, world: &mut World, what: Doing, during: During, line: &str) {
+        let tag = self.begin(world.mono, what, during, line);
+        if let Some(peer) = self.peer {
+            world.send(peer, format!("{tag} {line}\r\n").as_bytes());
+        }
+    }
+
+    fn begin(&mut self, now: Mono, what: Doing, during: During, line: &str) -> String {
+        self.tag += 1;
+        let tag = format!("t{}", self.tag);
+        self.picture.during = during;
+        self.pending = Some(Pending { tag: tag.clone(), what, since: now, line: line.to_owned() });
+        tag
+    }
+
+    fn items(&self) -> &'static str {
+        if self.picture.condstore { "(UID FLAGS MODSEQ)" } else { "(FLAGS UID)" }
+    }
+
+    fn some_uid(&mut self) -> Option<u32> {
+        let at = self.chance.index(self.picture.entries.len());
+        self.picture.entries.get(at).and_then(|entry| entry.uid)
+    }
+
+    fn some_number(&mut self) -> usize {
+        1 + self.chance.index(self.picture.entries.len())
+    }
+
+    fn anything(&mut self, world: &mut World) {
+        if self.picture.entries.is_empty() {
+            return match self.chance.below(4) {
+                0 => self.append(world),
+                1 => self.command(world, Doing::Noop, During::Other, "NOOP"),
+                2 => self.change_mailbox(world),
+                _ => self.idle(world, world.mono.after(Duration::from_secs(90))),
+            };
+        }
+        let uid = self.some_uid().unwrap_or(1);
+        let number = self.some_number();
+        match self.chance.below(24) {
+            0..3 => self.command(world, Doing::Noop, During::Other, "NOOP"),
+            3..6 => {
+                let long = Duration::from_secs(1 + self.chance.below(300));
+                self.idle(world, world.mono.after(long));
+            }
+            6..8 => {
+                let line = format!("FETCH 1:* {}", self.items());
+                self.command(world, Doing::Flags, During::Numbers, &line);
+            }
+            8..11 => {
+                let line = format!("UID FETCH {uid}:* (UID RFC822.SIZE BODY.PEEK[])");
+                self.command(world, Doing::Body, During::Other, &line);
+            }
+            11..14 => {
+                let line = format!("STORE {number} {}", self.flag_change());
+                self.command(world, Doing::Plain, During::Numbers, &line);
+            }
+            14..16 => {
+                let line = format!("UID STORE {uid} {}", self.flag_change());
+                self.command(world, Doing::Plain, During::Other, &line);
+            }
+            16 => self.command(
+                world,
+                Doing::Plain,
+                During::Other,
+                &format!("UID STORE {uid} +FLAGS (\\Deleted)"),
+            ),
+            17 => {
+                let line =
+                    if self.chance.one_in(2) { "EXPUNGE".into() } else { format!("UID EXPUNGE {uid}") };
+                self.command(world, Doing::Plain, During::Other, &line);
+            }
+            18 => self.transfer(world, uid),
+            19 | 20 => self.append(world),
+            21 => self.command(world, Doing::Plain, During::Numbers, "SEARCH OR SEEN NOT DELETED"),
+            22 => self.change_mailbox(world),
+            _ => self.leave(world),
+        }
+    }
+
+    fn flag_change(&mut self) -> String {
+        let op = *self.chance.pick(&["+FLAGS", "-FLAGS", "FLAGS", "+FLAGS.SILENT"]);
+        let flags =
+            *self.chance.pick(&["\\Seen", "\\Flagged", "\\Answered \\Seen", "$Forwarded", "blue \\Draft"]);
+        format!("{op} ({flags})")
+    }
+
+    fn transfer(&mut self, world: &mut World, uid: u32) {
+        let verb = *self.chance.pick(&["COPY", "MOVE"]);
+        let to = *self.chance.pick(&MAILBOXES);
+        if verb == "MOVE" && self.selected.as_deref() == Some(to) {
+            return self.command(world, Doing::Noop, During::Other, "NOOP");
+        }
+        self.command(world, Doing::Plain, During::Other, &format!("UID {verb} {uid} {to}"));
+    }
+
+    fn append(&mut self, world: &mut World) {
+        self.tokens += 1;
+        let token = format!("append-{}-{}", self.name, self.tokens);
+        let size = if self.chance.one_in(15) { 300_000 } else { 400 + self.chance.index(6_000) };
+        let body = corpus::token(&token, size);
+        let mailbox = *self.chance.pick(&MAILBOXES);
+        // A non-synchronizing literal may hold 4096 bytes where LITERAL- is what is offered (RFC 7888 section 4).
+        let sync = body.len() > 4096 || self.chance.one_in(2);
+        let line = format!("APPEND {mailbox} (\\Seen) {{{}{}}}", body.len(), if sync { "" } else { "+" });
+        let body = [body, b"\r\n".to_vec()].concat();
+        let (now, rest) = if sync { (Vec::new(), body) } else { (body, Vec::new()) };
+        let tag = self.begin(world.mono, Doing::Append { token, rest }, During::Other, &line);
+        if let Some(peer) = self.peer {
+            world.send(peer, &[format!("{tag} {line}\r\n").as_bytes(), &now].concat());
+        }
+    }
+
+    fn change_mailbox(&mut self, world: &mut World) {
+        self.remember();
+        self.target = (*self.chance.pick(&MAILBOXES)).to_owned();
+        self.select(world);
+    }
+
+    fn leave(&mut self, world: &mut World) {
+        let Some(peer) = self.peer else { return };
+        if self.chance.one_in(2) {
+            world.reset(peer);
+            return self.drop_connection(world.mono);
+        }
+        self.command(world, Doing::Logout, During::Other, "LOGOUT");
+    }
+}
+
+fn dummy(since: Mono) -> Pending {
+    Pending { tag: String::new(), what: Doing::Plain, since, line: String::new() }
+}

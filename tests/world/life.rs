@@ -1,0 +1,292 @@
+//! Whole runs: a workload in a world from one seed, from the first connection to the last check.
+
+use std::time::Duration;
+
+use pillarbox::base::{Mono, Wall};
+use pillarbox::store::{Deliver, FlagNames, Place, Target, Write};
+
+use super::chance::Chance;
+use super::client::Client;
+use super::disk::Crash;
+use super::habits::Habits;
+use super::hostile::Hostile;
+use super::sender::Sender;
+use super::{BEGIN, World, corpus, store};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workload {
+    /// Several clients on the same mailboxes while mail comes in.
+    Sync,
+    /// People who submit, with several recipients and large bodies.
+    Submit,
+    /// Peers that do not behave, beside one client and one sender that must be served.
+    Hostile,
+}
+
+pub const WORKLOADS: [Workload; 3] = [Workload::Sync, Workload::Submit, Workload::Hostile];
+
+/// What became of a run.
+#[derive(Debug)]
+pub struct Report {
+    pub complaints: Vec<String>,
+    /// Everything that happened, as one number.
+    pub hash: u64,
+    /// Replies to clients, and messages acknowledged: a run in which nothing happens proves nothing.
+    pub answered: u64,
+    pub acknowledged: u64,
+    pub crashes: u32,
+}
+
+struct Life {
+    world: World,
+    clients: Vec<Client>,
+    senders: Vec<Sender>,
+    hostile: Vec<Hostile>,
+    chance: Chance,
+    planned_panics: bool,
+    complaints: Vec<String>,
+}
+
+pub fn run(workload: Workload, seed: u64) -> Report {
+    quiet_panics();
+    let mut life = Life::new(workload, seed);
+    life.work();
+    life.come_to_rest();
+    life.report()
+}
+
+/// Planned panics are part of the run; only others are worth a line.
+fn quiet_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let loud = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let planned =
+                info.payload().downcast_ref::<String>().is_some_and(|s| s.contains(super::wrap::PLANNED));
+            let planned = planned
+                || info.payload().downcast_ref::<&str>().is_some_and(|s| s.contains(super::wrap::PLANNED));
+            if !planned {
+                loud(info);
+            }
+        }));
+    });
+}
+
+impl Life {
+    fn new(workload: Workload, seed: u64) -> Life {
+        let mut chance = Chance::new(seed ^ 0xA5A5);
+        let mut habits = Habits::drawn(&mut chance);
+        if workload == Workload::Hostile {
+            // What others do is the only fault here, so that every late reply is theirs.
+            habits = Habits {
+                network: Duration::from_millis(1),
+                window_bytes: habits.window_bytes,
+                ..Habits::calm()
+            };
+        }
+        let planned_panics = habits.panics > 0;
+        let begin = if chance.one_in(6) { Wall(0) } else { BEGIN };
+        let world = World::begin(seed, habits, store::usual(), begin);
+        let think = Duration::from_millis(*chance.pick(&[20, 400, 3_000]));
+        let (clients, senders, hostile) = match workload {
+            Workload::Sync => (2 + chance.index(3), 1 + chance.index(2), 0),
+            Workload::Submit => (1, 2 + chance.index(3), 0),
+            Workload::Hostile => (1, 1, 2 + chance.index(4)),
+        };
+        let mail = if workload == Workload::Submit { 12 } else { 8 };
+        let sender = |n: usize, chance: &mut Chance| {
+            let submits = workload == Workload::Submit || n % 2 == 1;
+            Sender::new(&format!("mail-{n}"), submits, mail, chance.fork(), think)
+        };
+        Life {
+            clients: (0..clients).map(|n| Client::new(n, chance.fork(), think)).collect(),
+            senders: (0..senders).map(|n| sender(n, &mut chance)).collect(),
+            hostile: (0..hostile).map(|_| Hostile::new(chance.fork())).collect(),
+            world,
+            planned_panics,
+            complaints: Vec::new(),
+            chance,
+        }
+    }
+
+    /// One moment of everybody.
+    fn step(&mut self, until: Mono) {
+        let mut next = until;
+        for client in &mut self.clients {
+            client.poll(&mut self.world);
+            next = next.min(client.next_at);
+        }
+        for sender in &mut self.senders {
+            sender.poll(&mut self.world);
+            if !sender.done() {
+                next = next.min(sender.next_at);
+            }
+        }
+        for hostile in &mut self.hostile {
+            hostile.poll(&mut self.world);
+            next = next.min(hostile.next_at);
+        }
+        let next = next.max(Mono(self.world.mono.0 + 1));
+        if self.world.due(next) {
+            self.world.step(next);
+        } else {
+            self.world.rest_until(next);
+        }
+    }
+
+    fn work(&mut self) {
+        let end = self.world.mono.after(Duration::from_secs(900));
+        let mut steps = 0;
+        while self.world.mono < end && steps < 6_000 {
+            self.step(end);
+            steps += 1;
+            if self.chance.one_in(3_000) && self.world.habits.cuts > 0 {
+                let how = if self.chance.one_in(2) { Crash::Process } else { Crash::Power };
+                self.world.crash(how);
+            }
+            if self.chance.one_in(4_000) && self.hostile.is_empty() {
+                let year = 365 * 86_400 * 1_000_000;
+                let jump = if self.chance.one_in(3) { -year } else { year };
+                self.world.jump_wall(Wall(self.world.wall.0 + jump));
+            }
+        }
+    }
+
+    /// Faults end, work ends, everybody goes into IDLE, one more message comes in, and then all pictures are the same.
+    fn come_to_rest(&mut self) {
+        self.hostile.clear();
+        let healed = self.world.habits.healed();
+        self.world.change_habits(healed);
+        self.senders.iter_mut().for_each(|sender| sender.left = 0);
+        self.clients.iter_mut().for_each(|client| {
+            client.calm = true;
+            client.stop_idling();
+        });
+        if !self.wait(Duration::from_secs(3 * 3600), |life| life.all_rest()) {
+            return self.complain("they never come to rest");
+        }
+        if self.clients.is_empty() {
+            return;
+        }
+        self.tell_the_idle();
+        self.clients.iter_mut().for_each(Client::stop_idling);
+        if !self.wait(Duration::from_secs(3600), |life| life.all_rest() && life.all_known()) {
+            return self.complain("they never learn the last message");
+        }
+        self.compare_pictures();
+    }
+
+    fn complain(&mut self, what: &str) {
+        self.complaints.push(what.to_owned());
+    }
+
+    fn all_rest(&self) -> bool {
+        self.senders.iter().all(Sender::done) && self.clients.iter().all(Client::is_idle)
+    }
+
+    fn all_known(&self) -> bool {
+        self.clients.iter().flat_map(|client| &client.picture.entries).all(|entry| entry.uid.is_some())
+    }
+
+    fn wait(&mut self, longest: Duration, done: impl Fn(&Life) -> bool) -> bool {
+        let end = self.world.mono.after(longest);
+        let mut steps = 0;
+        while self.world.mono < end && steps < 60_000 {
+            if done(self) {
+                return true;
+            }
+            self.step(end);
+            steps += 1;
+        }
+        done(self)
+    }
+
+    /// A message comes in while everybody idles: each client on that mailbox hears of it soon.
+    fn tell_the_idle(&mut self) {
+        let Some(alice) = self.alice() else { return self.complain("alice is gone") };
+        let before = self.counts();
+        let target = Target { account: alice, place: Place::Inbox, flags: FlagNames::default() };
+        let body = store::body(&corpus::token("last", 500));
+        let received = self.world.wall;
+        self.world.admin(Write::Deliver(Deliver { body, to: vec![target], received }));
+        self.wait(Duration::from_secs(100), |_| false);
+        for ((client, before), after) in self.clients.iter().zip(before).zip(self.counts()) {
+            let due = before + usize::from(client.selected.as_deref() == Some("INBOX"));
+            if after != due && client.is_idle() {
+                let name = client.name;
+                self.complaints.push(format!("client {name} idles and was told {after} messages, not {due}"));
+            }
+        }
+    }
+
+    fn counts(&self) -> Vec<usize> {
+        self.clients.iter().map(|client| client.picture.entries.len()).collect()
+    }
+
+    fn alice(&self) -> Option<pillarbox::base::AccountId> {
+        let found = self.world.reader().account_by_login("alice@box.test");
+        self.world.reader().end_turn();
+        found.ok().flatten().map(|account| account.id)
+    }
+
+    fn compare_pictures(&mut self) {
+        let Some(alice) = self.alice() else { return };
+        for client in &self.clients {
+            let Some(name) = &client.selected else { continue };
+            let row = self.world.reader().mailbox_named(alice, name).ok().flatten();
+            self.world.reader().end_turn();
+            let Some(row) = row else { continue };
+            let there = self.world.model.picture(row.id);
+            let seen: Vec<_> =
+                client.picture.entries.iter().map(|e| (e.uid.unwrap_or(0), e.flags.clone())).collect();
+            let due: Vec<_> = there.iter().map(|(uid, flags, _)| (*uid, Some(flags.clone()))).collect();
+            if seen != due {
+                let first = seen.iter().zip(&due).find(|(a, b)| a != b);
+                self.complaints.push(format!(
+                    "client {} sees {} messages of {name}, there are {}; first difference {first:?}",
+                    client.name,
+                    seen.len(),
+                    due.len()
+                ));
+            }
+        }
+    }
+
+    fn check_tokens(&mut self) {
+        let tokens = self.world.model.tokens.clone();
+        let acknowledged = self.senders.iter().flat_map(|s| &s.acknowledged);
+        let acknowledged = acknowledged.chain(self.clients.iter().flat_map(|c| &c.acknowledged));
+        for token in acknowledged {
+            if tokens.get(token) != Some(&1) {
+                self.complaints
+                    .push(format!("{token} was acknowledged and is there {:?} times", tokens.get(token)));
+            }
+        }
+        for (token, times) in tokens.iter().filter(|(_, times)| **times > 1) {
+            self.complaints.push(format!("{token} came in {times} times"));
+        }
+    }
+
+    fn report(mut self) -> Report {
+        self.check_tokens();
+        self.world.check_model();
+        let panics = self.world.panics();
+        if panics > 0 && !self.planned_panics {
+            self.complaints.push(format!("{panics} conversations panicked"));
+        }
+        self.complaints.append(&mut self.world.complaints);
+        for client in &mut self.clients {
+            self.complaints.append(&mut client.complaints);
+        }
+        for sender in &mut self.senders {
+            self.complaints.append(&mut sender.complaints);
+        }
+        Report {
+            hash: self.world.trace.hash(),
+            answered: self.clients.iter().map(|client| client.answered).sum(),
+            acknowledged: self.senders.iter().map(|sender| sender.acknowledged.len() as u64).sum(),
+            crashes: self.world.crashes,
+            complaints: self.complaints,
+        }
+    }
+}
