@@ -38,3 +38,17 @@ pub fn token_of(message: &[u8]) -> Option<String> {
     let end = at + message[at..].iter().position(|&byte| byte == b';')?;
     Some(String::from_utf8_lossy(&message[at..end]).into_owned())
 }
+
+/// Whether all lines below the header are those that were sent, in order; headers may have been added or completed.
+pub fn is_intact(message: &[u8]) -> bool {
+    let Some(name) = token_of(message) else { return true };
+    let Some(text) = below_header(message) else { return false };
+    // The header of what was sent is at most this long; a little more is made and cut to what came.
+    let sent = token(&name, text.len() + 400);
+    let sent = below_header(&sent).unwrap_or_default();
+    text.len() <= sent.len() && sent.starts_with(text) && (text.is_empty() || text.ends_with(b"\r\n"))
+}
+
+fn below_header(message: &[u8]) -> Option<&[u8]> {
+    message.windows(4).position(|four| four == b"\r\n\r\n").map(|at| &message[at + 4..])
+}
