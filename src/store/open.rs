@@ -104,11 +104,17 @@ pub fn open_reading(options: &OpenOptions) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-/// The file exists, with the mode that only its owner may read.
+/// Makes an empty file that only its owner may read. One that is there stays as it is, unless it is empty.
 fn touch(path: &Path) -> Result<(), StoreError> {
-    let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(path);
-    made.and_then(|file| file.set_permissions(fs::Permissions::from_mode(FILE_MODE)))
-        .map_err(|error| StoreError::Open(format!("cannot create {}: {error}", path.display())))
+    let make = || -> std::io::Result<()> {
+        let options =
+            fs::OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(path)?;
+        if options.metadata()?.len() == 0 {
+            options.set_permissions(fs::Permissions::from_mode(FILE_MODE))?;
+        }
+        Ok(())
+    };
+    make().map_err(|error| StoreError::Open(format!("cannot create {}: {error}", path.display())))
 }
 
 pub fn connect(options: &OpenOptions, flags: OpenFlags) -> Result<Connection, StoreError> {

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::base::Ticket;
 use crate::base::limits::{WAL_PASSIVE_BYTES, WAL_TRUNCATE_BYTES};
 
-use super::commit::{self, Disk, Ids, PAGE_BYTES, Space};
+use super::commit::{self, Before, Disk, Ids, PAGE_BYTES, Space};
 use super::open::{self, OpenOptions};
 use super::{Outcome, StoreError, Write};
 
@@ -14,7 +14,7 @@ pub struct Writer {
     pub(super) db: Connection,
     pub(super) ids: Ids,
     pub(super) disk: Disk,
-    pub(super) before_each: Option<Box<dyn FnMut(&Write) + Send>>,
+    pub(super) before_each: Before,
 }
 
 impl Writer {

@@ -30,6 +30,7 @@ mod state;
 mod sweep;
 mod transfer;
 
+pub use arrive::put_summary;
 pub use disk::{Disk, PAGE_BYTES, Space};
 pub use sweep::sweep_uploads;
 
@@ -213,7 +214,8 @@ fn within_transaction(writer: &mut Writer, batch: &[(Ticket, Write)]) -> Result<
     Ok(outcomes)
 }
 
-type Before = Option<Box<dyn FnMut(&Write) + Send>>;
+/// Called ahead of each write: a simulated fault.
+pub type Before = Option<Box<dyn FnMut(&Write) + Send>>;
 
 /// Applies one write whole or not at all. The outer `Err` means that the transaction is lost.
 fn fenced(tx: &mut Tx<'_>, write: &Write, before: &mut Before) -> Result<Result<Done, Refused>, StoreError> {
