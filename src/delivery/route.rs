@@ -17,24 +17,16 @@ pub enum Route {
 
 /// The local part that every domain has (RFC 5321 section 4.5.1).
 const POSTMASTER: &str = "postmaster";
-/// How the store writes the address that takes what no other takes.
-const CATCH_ALL: &str = "*";
-
 /// `user+tag` reaches `user` unless it is an address of its own; the catch-all comes last.
 pub fn route(store: &Reader, config: &Config, to: &Mailbox) -> Result<Route, StoreError> {
     if !store.is_local(&to.domain)? {
         return Ok(Route::Elsewhere);
     }
-    let exact = store.route(&to.local, &to.domain)?;
-    let Some(untagged) = without_tag(&to.local, &config.tag_separators) else {
-        return Ok(found(exact));
+    let local = match without_tag(&to.local, &config.tag_separators) {
+        Some(untagged) if store.holder(&to.local, &to.domain)?.is_none() => untagged,
+        _ => &to.local,
     };
-    // The store tells an address of its own from the catch-all only by comparing.
-    let catch_all = store.route(CATCH_ALL, &to.domain)?;
-    if exact.is_some() && exact != catch_all {
-        return Ok(found(exact));
-    }
-    Ok(found(store.route(untagged, &to.domain)?))
+    Ok(found(store.route(local, &to.domain)?))
 }
 
 /// `<postmaster>` without a domain: any of ours will do, the first in order.

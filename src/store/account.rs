@@ -65,6 +65,11 @@ impl Reader {
         self.address("*", &domain)
     }
 
+    /// Whose address this is, exactly as written: neither tags nor the catch-all count. Cases are folded.
+    pub fn holder(&self, local: &str, domain: &str) -> Result<Option<AccountId>, StoreError> {
+        self.address(&fold(local), &fold(domain))
+    }
+
     fn address(&self, local: &str, domain: &str) -> Result<Option<AccountId>, StoreError> {
         let sql = "SELECT account FROM address WHERE domain = ?1 AND local = ?2";
         self.one(sql, [domain, local], |row| row.get(0))

@@ -7,5 +7,6 @@ mod binary;
 mod disk;
 mod interop;
 mod sim;
+mod smtp;
 mod store;
 mod transcripts;
