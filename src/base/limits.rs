@@ -167,6 +167,20 @@ pub const IMAP_MOVES_PER_STEP: usize = 32;
 pub const IMAP_ROOM_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long an IMAP session waits for the reader thread; an SD card under a checkpoint takes seconds, not minutes.
 pub const IMAP_READ_TIMEOUT: Duration = Duration::from_secs(120);
+/// Items of one FETCH, names in one HEADER.FIELDS, and bytes of one such name that are looked at.
+pub const FETCH_ITEMS_MAX: usize = 64;
+pub const FETCH_FIELD_NAMES_MAX: usize = 256;
+pub const HEADER_FIELD_NAME_BYTES_MAX: usize = 256;
+/// Ranges of uids in one VANISHED (EARLIER) response.
+pub const FETCH_VANISHED_RANGES_MAX: usize = 1_000;
+/// Keys of one SEARCH, lists and operands counted.
+pub const SEARCH_KEYS_MAX: usize = 1_000;
+/// Messages that one step judges or shows from the view alone: some milliseconds.
+pub const VIEW_ROWS_PER_STEP: usize = 20_000;
+/// Messages that one slice of a search looks at, and bytes of bodies that it reads (the message that passes it is
+/// finished): some ten milliseconds, in which nobody else is served by the reader thread.
+pub const SEARCH_ROWS_PER_SLICE: usize = 4_096;
+pub const SEARCH_BYTES_PER_SLICE: u64 = 1024 * 1024;
 /// Time to log in after the greeting.
 pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// Idle time after login; RFC 9051 section 5.4 asks for at least 30 minutes.

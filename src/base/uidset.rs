@@ -78,10 +78,10 @@ impl UidSet {
         self.ranges.iter().map(|&(first, last)| first..=last)
     }
 
-    /// The ranges that end at `number` or later.
+    /// The ranges from `number` on; one that `number` lies in is cut there.
     pub fn ranges_from(&self, number: u32) -> impl Iterator<Item = RangeInclusive<u32>> + '_ {
-        let at = self.ranges.partition_point(|range| range.1 < number);
-        self.ranges[at..].iter().map(|&(first, last)| first..=last)
+        let after = self.ranges.partition_point(|range| range.1 < number);
+        self.ranges[after..].iter().map(move |&(first, last)| first.max(number)..=last)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
@@ -149,5 +149,9 @@ mod tests {
         let odd: UidSet = [1, 3, 5, 7].into_iter().collect();
         assert_eq!(odd.intersection(&UidSet::range(3..=6)).to_string(), "3,5");
         assert!(odd.contains(7) && !odd.contains(6));
+        let rest: Vec<_> = set.ranges_from(5).collect();
+        assert_eq!(rest, [5..=u32::MAX]);
+        assert_eq!(odd.ranges_from(4).count(), 2);
+        assert_eq!(odd.ranges_from(8).count(), 0);
     }
 }

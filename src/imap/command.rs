@@ -76,6 +76,10 @@ pub static COMMANDS: &[Row] = &[
     row("UID COPY",      When::Selected,  Tell::All,       |p| cmd::copy::copy(p, By::Uid)),
     row("MOVE",          When::Selected,  Tell::All,       |p| cmd::copy::moving(p, By::Seq)),
     row("UID MOVE",      When::Selected,  Tell::All,       |p| cmd::copy::moving(p, By::Uid)),
+    row("FETCH",         When::Selected,  Tell::NoExpunge, |p| cmd::fetch::fetch(p, By::Seq)),
+    row("UID FETCH",     When::Selected,  Tell::All,       |p| cmd::fetch::fetch(p, By::Uid)),
+    row("SEARCH",        When::Selected,  Tell::NoExpunge, |p| cmd::search::search(p, By::Seq)),
+    row("UID SEARCH",    When::Selected,  Tell::All,       |p| cmd::search::search(p, By::Uid)),
 ];
 
 /// The row of the verb that comes next; `UID` takes the word behind it along.

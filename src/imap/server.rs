@@ -39,6 +39,7 @@ pub fn open(opening: &Opening<'_>) -> Box<dyn Session> {
             rev2: false,
             condstore: false,
             qresync: false,
+            tag: "".into(),
             then: Then::Next,
             login_by: opening.now.mono.after(limits::LOGIN_TIMEOUT),
             bad_commands: 0,
@@ -59,6 +60,8 @@ pub struct Core {
     pub condstore: bool,
     /// ENABLE QRESYNC: VANISHED instead of EXPUNGE (RFC 7162 section 3.2.10).
     pub qresync: bool,
+    /// The tag of the running command, which ESEARCH repeats.
+    pub tag: Box<str>,
     /// What follows the tagged reply of the running command.
     pub then: Then,
     login_by: Mono,
@@ -78,6 +81,11 @@ pub trait Running: Send {
 
     /// It only waits for news and for the client: its deadlines are its own, and the server may say goodbye (IDLE).
     fn is_idle(&self) -> bool {
+        false
+    }
+
+    /// It is in the middle of a literal to the client: anything else that we said now would be taken for a part of it.
+    fn in_literal(&self) -> bool {
         false
     }
 }
@@ -137,6 +145,18 @@ impl Core {
         if selected.read_only { Err(Pause::Refuse(reply::read_only())) } else { Ok(selected) }
     }
 
+    /// The client has shown that it knows modseqs: it is told the mailbox's, and from now on every change's
+    /// (RFC 7162 section 3.1).
+    pub fn enable_condstore(&mut self, cx: &mut Cx<'_>) {
+        if std::mem::replace(&mut self.condstore, true) {
+            return;
+        }
+        if let Some(selected) = &self.selected {
+            cx.output
+                .str(&format!("* OK [HIGHESTMODSEQ {}] Changes are told with this\r\n", selected.modseq));
+        }
+    }
+
     pub fn names(&self) -> Names {
         if self.rev2 { Names::Utf8 } else { Names::Utf7 }
     }
@@ -191,6 +211,10 @@ enum State {
 impl Session for Server {
     fn step(&mut self, cx: &mut Cx<'_>) -> Want {
         let idle = matches!(&self.state, State::Running { running, .. } if running.is_idle());
+        let in_literal = matches!(&self.state, State::Running { running, .. } if running.in_literal());
+        if cx.expired && in_literal {
+            return Want::Close;
+        }
         if cx.expired && !idle {
             return bye(cx, &reply::timeout());
         }
@@ -261,7 +285,10 @@ impl Server {
             return self.finish(tag, reply);
         }
         match (row.parse)(&mut p).and_then(|running| p.end().map(|()| running)) {
-            Ok(running) => self.state = State::Running { tag, tell: row.tell, running },
+            Ok(running) => {
+                self.core.tag = tag.clone();
+                self.state = State::Running { tag, tell: row.tell, running };
+            }
             Err(why) => self.finish(tag, reply::bad(why)),
         }
     }

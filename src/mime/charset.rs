@@ -12,6 +12,11 @@ pub fn decode(label: &str, bytes: &[u8]) -> String {
     text
 }
 
+/// Whether text in a charset of that name can be decoded as what it says.
+pub fn known(label: &str) -> bool {
+    Encoding::for_label_no_replacement(label.trim().as_bytes()).is_some()
+}
+
 /// Decodes a stream, however it is cut into pieces.
 pub struct Decoder {
     inner: encoding_rs::Decoder,
@@ -100,6 +105,15 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn known_labels() {
+        for (label, is) in
+            [("utf-8", true), ("US-ASCII", true), ("koi8-r", true), ("utf-7", false), ("hz-gb-2312", false)]
+        {
+            assert_eq!(known(label), is, "{label}");
+        }
+    }
 
     #[test]
     fn labels_and_guesses() {

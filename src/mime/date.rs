@@ -1,15 +1,18 @@
 //! Dates of header fields (RFC 5322 section 3.3 with the obsolete forms of 4.3), read liberally: comments anywhere,
 //! no weekday, two-digit years, named zones, no seconds, no zone, and the order of C's `ctime`.
 
-use crate::base::time::{Civil, MONTHS};
+use crate::base::time::{Civil, MONTHS, days_from_civil};
 
 /// Seconds since 1970 UTC, or `None` where no date can be made out.
 pub fn parse(value: &[u8]) -> Option<i64> {
-    let mut found = Found::default();
-    for token in tokens(value).take(TOKENS_MAX) {
-        found.take(token);
-    }
-    found.unix()
+    let found = Found::of(value);
+    Some(found.civil()?.unix() - found.zone.unwrap_or(0))
+}
+
+/// The day as it is written, disregarding time and zone, in days since 1970: what SEARCH SENTON compares.
+pub fn day(value: &[u8]) -> Option<i64> {
+    let civil = Found::of(value).civil()?;
+    Some(days_from_civil(civil.year, civil.month, civil.day))
 }
 
 /// A date has eight words at most; what stands behind this many is not part of it.
@@ -25,6 +28,14 @@ struct Found {
 }
 
 impl Found {
+    fn of(value: &[u8]) -> Found {
+        let mut found = Found::default();
+        for token in tokens(value).take(TOKENS_MAX) {
+            found.take(token);
+        }
+        found
+    }
+
     fn take(&mut self, token: &[u8]) {
         let Ok(text) = std::str::from_utf8(token) else { return };
         if self.time.is_none() && text.contains(':') {
@@ -52,14 +63,14 @@ impl Found {
         }
     }
 
-    fn unix(&self) -> Option<i64> {
+    /// As written, without its zone.
+    fn civil(&self) -> Option<Civil> {
         let (year, month, day) = (self.year?, self.month?, self.day?);
         let (hour, minute, second) = self.time.unwrap_or_default();
         if !(1..=31).contains(&day) || hour > 24 || minute > 59 || second > 60 {
             return None;
         }
-        let civil = Civil { year, month, day, hour, minute, second, weekday: 0 };
-        Some(civil.unix() - self.zone.unwrap_or(0))
+        Some(Civil { year, month, day, hour, minute, second, weekday: 0 })
     }
 }
 
@@ -125,6 +136,13 @@ fn zone(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn days_are_as_written() {
+        assert_eq!(day(b"Mon, 23 Nov 2026 23:59:00 -0800"), Some(20_780));
+        assert_eq!(day(b"23 Nov 2026 00:01 +1400"), Some(20_780));
+        assert_eq!(day(b"no date"), None);
+    }
 
     #[test]
     fn dates_in_every_dress() {

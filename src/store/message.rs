@@ -7,16 +7,12 @@ use crate::base::limits::{READ_BYTES_MAX, READ_ROWS_MAX, SLICE_BYTES};
 use crate::base::{AccountId, BodyId, MailboxId, ModSeq, Uid, UidSet};
 
 use super::changes::{change_row, with_seen};
-use super::search::{self, Candidate, Program};
 use super::{Change, Columns, Flags, Question, Reader, Reply, Row, Rows, StoreError, View};
 
 /// Uids apart by at most this much are read in one scan; what lies between is skipped.
 const GAP_SCANNED: u32 = 32;
 /// `slice.id` is body * this + the slice's number.
 pub const SLICES_PER_BODY: i64 = 65_536;
-/// Messages that one slice of a search looks at, and bytes of bodies that it may read.
-const SEARCH_ROWS_MAX: usize = 4_096;
-const SEARCH_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 impl Reader {
     /// Answers one question with one slice. On the reader thread, never on the loop.
@@ -69,7 +65,7 @@ impl Reader {
         Ok(())
     }
 
-    fn seen_statement(&self) -> Result<CachedStatement<'_>, StoreError> {
+    pub(super) fn seen_statement(&self) -> Result<CachedStatement<'_>, StoreError> {
         self.statement(
             "SELECT uid, seen, modseq FROM seen WHERE mailbox = ?1 AND account = ?2 AND uid >= ?3 ORDER BY uid",
         )
@@ -201,54 +197,6 @@ impl Reader {
         }
         Ok(())
     }
-
-    fn search(
-        &self,
-        mailbox: MailboxId,
-        account: AccountId,
-        program: &Program,
-        from: Uid,
-        up_to: Uid,
-    ) -> Result<Reply, StoreError> {
-        let mut uids = UidSet::new();
-        let (mut looked_at, mut read) = (0, 0);
-        let mut seen = self.seen_statement()?;
-        let mut seen = SeenWalk::new(&mut seen, mailbox, account, from)?;
-        let sql = "SELECT uid, flags, keywords, m.modseq, m.body, size, received, saved, sent
-            FROM message AS m LEFT JOIN summary AS s ON s.body = m.body
-            WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid";
-        let mut found = self.statement(sql)?;
-        let mut found = found.query((mailbox, from, up_to))?;
-        while let Some(row) = found.next()? {
-            let change = seen.apply(change_row(row)?)?;
-            if looked_at >= SEARCH_ROWS_MAX || read >= SEARCH_BYTES_MAX {
-                return Ok(Reply::Found { uids, next: Some(change.uid) });
-            }
-            looked_at += 1;
-            let body: BodyId = row.get(4)?;
-            let size: u64 = row.get(5)?;
-            let candidate = Candidate {
-                uid: change.uid,
-                system: change.flags.system,
-                keywords: &self.keywords(change.flags.keywords)?,
-                modseq: change.modseq,
-                size,
-                received: row.get(6)?,
-                saved: row.get(7)?,
-                sent: row.get(8)?,
-            };
-            let mut bytes = || {
-                read += size;
-                let mut bytes = Vec::new();
-                self.unpack(body, 0, u64::MAX, &mut bytes)?;
-                Ok(bytes)
-            };
-            if search::judge(program, &candidate, &mut bytes)? {
-                uids.insert(change.uid.0);
-            }
-        }
-        Ok(Reply::Found { uids, next: None })
-    }
 }
 
 /// One stretch of a mailbox to be read.
@@ -262,7 +210,7 @@ struct Scan<'a> {
 }
 
 /// The next stretch from `start` on that is worth one scan: ranges with small gaps are read together.
-fn window(uids: &UidSet, start: u32) -> Option<(u32, u32)> {
+pub(super) fn window(uids: &UidSet, start: u32) -> Option<(u32, u32)> {
     let mut ranges = uids.ranges_from(start);
     let (first, mut last) = ranges.next().map(|range| range.into_inner())?;
     for range in ranges {
@@ -275,13 +223,13 @@ fn window(uids: &UidSet, start: u32) -> Option<(u32, u32)> {
 }
 
 /// What one account said about `\Seen`, walked beside the messages in order of uid.
-struct SeenWalk<'s> {
+pub(super) struct SeenWalk<'s> {
     rows: Cursor<'s>,
     head: Option<(Uid, bool, ModSeq)>,
 }
 
 impl<'s> SeenWalk<'s> {
-    fn new(
+    pub(super) fn new(
         statement: &'s mut CachedStatement<'_>,
         mailbox: MailboxId,
         account: AccountId,
@@ -301,7 +249,7 @@ impl<'s> SeenWalk<'s> {
     }
 
     /// The change as the account sees it. Uids must ascend from call to call.
-    fn apply(&mut self, change: Change) -> Result<Change, StoreError> {
+    pub(super) fn apply(&mut self, change: Change) -> Result<Change, StoreError> {
         while let Some((uid, seen, modseq)) = self.head {
             if uid > change.uid {
                 break;

@@ -14,6 +14,7 @@ mod open;
 mod reader;
 mod rebuild;
 pub mod search;
+mod searching;
 pub mod settings;
 mod sql;
 pub mod verify;

@@ -1,0 +1,153 @@
+//! One slice of a search, on the reader thread: rows of the mailbox go before the judge, who asks for more of a message
+//! only where the row does not decide.
+
+use std::sync::Arc;
+
+use crate::base::{AccountId, BodyId, MailboxId, ModSeq, Uid, UidSet, Wall, limits};
+
+use super::changes::change_row;
+use super::message::{SeenWalk, window};
+use super::search::{Judge, Message, Program};
+use super::{Change, Flags, Reader, Reply, StoreError};
+
+impl Reader {
+    /// Judges messages from uid `from` up to `up_to`, until the slice's work is done.
+    pub(super) fn search(
+        &self,
+        mailbox: MailboxId,
+        account: AccountId,
+        program: &Program,
+        from: Uid,
+        up_to: Uid,
+    ) -> Result<Reply, StoreError> {
+        let span = Search { mailbox, account, judge: Judge::new(program), within: program.within() };
+        let all = UidSet::range(1..=u32::MAX);
+        let uids = span.within.unwrap_or(&all);
+        let mut slice = Slice { found: UidSet::new(), looked_at: 0, read: 0 };
+        let mut start = from.0.max(1);
+        while let Some((first, last)) = window(uids, start).filter(|(first, _)| *first <= up_to.0) {
+            let last = last.min(up_to.0);
+            if let Some(next) = self.search_window(&span, Uid(first), Uid(last), &mut slice)? {
+                return Ok(Reply::Found { uids: slice.found, next: Some(next) });
+            }
+            let Some(next) = last.checked_add(1) else { break };
+            start = next;
+        }
+        Ok(Reply::Found { uids: slice.found, next: None })
+    }
+
+    /// Where to go on if the slice's work is done before the window's end.
+    fn search_window(
+        &self,
+        search: &Search<'_>,
+        first: Uid,
+        last: Uid,
+        slice: &mut Slice,
+    ) -> Result<Option<Uid>, StoreError> {
+        let mut seen = self.seen_statement()?;
+        let mut seen = SeenWalk::new(&mut seen, search.mailbox, search.account, first)?;
+        let sql = "SELECT uid, flags, keywords, modseq, body, size, received, saved FROM message
+            WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid";
+        let mut rows = self.statement(sql)?;
+        let mut rows = rows.query((search.mailbox, first, last))?;
+        while let Some(row) = rows.next()? {
+            let change = change_row(row)?;
+            if search.within.is_some_and(|uids| !uids.contains(change.uid.0)) {
+                continue;
+            }
+            if slice.looked_at >= limits::SEARCH_ROWS_PER_SLICE || slice.read >= limits::SEARCH_BYTES_PER_SLICE {
+                return Ok(Some(change.uid));
+            }
+            slice.looked_at += 1;
+            let mut candidate = Candidate {
+                reader: self,
+                change: seen.apply(change)?,
+                body: row.get(4)?,
+                size: row.get(5)?,
+                received: row.get(6)?,
+                saved: row.get(7)?,
+            };
+            let (holds, read) = search.judge.judge(&mut candidate)?;
+            slice.read += read;
+            if holds {
+                slice.found.insert(change.uid.0);
+            }
+        }
+        Ok(None)
+    }
+
+    /// A column of what is kept beside a body; empty where it is missing (`rebuild` makes it again).
+    fn summary_column(&self, sql: &'static str, body: BodyId) -> Result<Vec<u8>, StoreError> {
+        Ok(self.one(sql, [body], |row| row.get::<_, Option<Vec<u8>>>(0))?.flatten().unwrap_or_default())
+    }
+}
+
+struct Search<'p> {
+    mailbox: MailboxId,
+    account: AccountId,
+    judge: Judge,
+    /// The only uids that can match.
+    within: Option<&'p UidSet>,
+}
+
+/// What one slice has come to.
+struct Slice {
+    found: UidSet,
+    looked_at: usize,
+    read: u64,
+}
+
+/// One message row, and the file behind it.
+struct Candidate<'r> {
+    reader: &'r Reader,
+    change: Change,
+    body: BodyId,
+    size: u64,
+    received: Wall,
+    saved: Wall,
+}
+
+impl Message for Candidate<'_> {
+    fn uid(&self) -> Uid {
+        self.change.uid
+    }
+
+    fn flags(&self) -> Flags {
+        self.change.flags
+    }
+
+    fn modseq(&self) -> ModSeq {
+        self.change.modseq
+    }
+
+    fn keywords(&mut self) -> Result<Arc<[String]>, StoreError> {
+        self.reader.keywords(self.change.flags.keywords)
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn received(&self) -> Wall {
+        self.received
+    }
+
+    fn saved(&self) -> Wall {
+        self.saved
+    }
+
+    fn envelope(&mut self) -> Result<Vec<u8>, StoreError> {
+        self.reader.summary_column("SELECT envelope FROM summary WHERE body = ?1", self.body)
+    }
+
+    fn parts(&mut self) -> Result<Vec<u8>, StoreError> {
+        self.reader.summary_column("SELECT parts FROM summary WHERE body = ?1", self.body)
+    }
+
+    fn slice(&mut self, at: u64) -> Result<Vec<u8>, StoreError> {
+        let number = at / limits::SLICE_BYTES as u64;
+        let mut bytes = Vec::new();
+        self.reader.unpack(self.body, number, number, &mut bytes)?;
+        Ok(bytes)
+    }
+}
