@@ -55,7 +55,9 @@ impl Reader {
             if search.within.is_some_and(|uids| !uids.contains(change.uid.0)) {
                 continue;
             }
-            if slice.looked_at >= limits::SEARCH_ROWS_PER_SLICE || slice.read >= limits::SEARCH_BYTES_PER_SLICE {
+            if slice.looked_at >= limits::SEARCH_ROWS_PER_SLICE
+                || slice.read >= limits::SEARCH_BYTES_PER_SLICE
+            {
                 return Ok(Some(change.uid));
             }
             slice.looked_at += 1;
