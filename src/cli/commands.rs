@@ -209,11 +209,28 @@ pub const COMMANDS: &[Command] = &[
         run: backup::backup,
     },
     Command {
+        words: "restore",
+        args: &[Arg { name: "FILE", meaning: "a backup", needed: Needed::Always }],
+        options: &[],
+        summary: "put a backup in the place of the box; its server must be stopped",
+        more: "What was there before is kept beside it. Mail clients notice that messages have gone and come, and none \
+               ever shows an old message for a new one.",
+        run: backup::restore,
+    },
+    Command {
         words: "verify",
         args: &[],
         options: &[],
         summary: "check every page, every message and every counter of the file",
         more: "",
         run: backup::verify,
+    },
+    Command {
+        words: "rebuild",
+        args: &[],
+        options: &[],
+        summary: "make all that is derived from the messages anew; the server must be stopped",
+        more: "",
+        run: backup::rebuild,
     },
 ];

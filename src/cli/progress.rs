@@ -1,8 +1,12 @@
 //! A bar for long work, on a terminal only.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 const CELLS: u64 = 30;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Drawn over itself on standard error; gone when it is dropped.
 pub struct Bar {
@@ -35,4 +39,28 @@ impl Drop for Bar {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
     }
+}
+
+/// Does `work`, which makes the file at `path` grow to about `bytes`, and shows how far it is.
+pub fn while_growing<T: Send>(
+    what: &'static str,
+    path: &Path,
+    bytes: u64,
+    work: impl FnOnce() -> T + Send,
+) -> T {
+    let mut bar = Bar::new(what);
+    if bar.drawn.is_none() {
+        return work();
+    }
+    std::thread::scope(|scope| {
+        let (done, waiting) = std::sync::mpsc::channel::<()>();
+        scope.spawn(move || {
+            while waiting.recv_timeout(LOOK_AGAIN) == Err(RecvTimeoutError::Timeout) {
+                bar.show(std::fs::metadata(path).map_or(0, |meta| meta.len()), bytes);
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
 }

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use crate::base::Wall;
 use crate::engine::{ServiceId, Setup};
 use crate::store::{Reader, StoreError, Writer};
 
@@ -44,7 +43,7 @@ impl Server {
             config: store.config().map_err(broken)?.into(),
             seed: random_seed()?,
             pem: fresh.pem,
-            newest: newest(&store)?,
+            newest: store.newest_saved().map_err(broken)?,
             store,
         };
         let world = World::new(Parts { db: db.into(), ports, listeners, reads, writes })?;
@@ -65,8 +64,4 @@ impl Server {
 fn name_of(listener: &Listener) -> &'static str {
     let ServiceId(index) = listener.wanted.service;
     services::TABLE.get(index).map_or("", |service| service.kind.name)
-}
-
-fn newest(_store: &Reader) -> Result<Wall, Failure> {
-    Ok(Wall(0))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::Row;
 
 use crate::base::limits::{MAILBOX_LEVELS_MAX, MAILBOX_NAME_BYTES_MAX};
-use crate::base::{AccountId, MailboxId};
+use crate::base::{AccountId, MailboxId, Wall};
 
 use super::{KeywordSet, MailboxRow, Reader, Refused, Status, StoreError};
 
@@ -50,6 +50,14 @@ impl Reader {
             FROM mailbox WHERE id = ?1";
         let unseen: Option<i64> = self.one(sql, (mailbox, account), |row| row.get(0))?;
         Ok(Status { unseen: u32::try_from(unseen.unwrap_or(0)).unwrap_or(0) })
+    }
+
+    /// When a message last came into a mailbox; 1970 for an empty file. Costs one row for each mailbox.
+    pub fn newest_saved(&self) -> Result<Wall, StoreError> {
+        let sql = "SELECT max((SELECT saved FROM message WHERE message.mailbox = mailbox.id ORDER BY uid DESC LIMIT 1))
+            FROM mailbox";
+        let newest: Option<Option<i64>> = self.one(sql, [], |row| row.get(0))?;
+        Ok(Wall(newest.flatten().unwrap_or(0)))
     }
 
     /// Names of an interned keyword set, in its order.

@@ -6,7 +6,6 @@ mod world;
 mod binary;
 mod disk;
 mod interop;
-mod model;
 mod sim;
 mod smtp;
 mod store;
