@@ -9,4 +9,5 @@ mod interop;
 mod sim;
 mod smtp;
 mod store;
+mod tidy;
 mod transcripts;

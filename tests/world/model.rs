@@ -22,6 +22,8 @@ pub struct Model {
     staged: BTreeMap<BodyId, String>,
     /// What the writer was about to commit when it last began: after a crash it may be there or not, as a whole.
     in_flight: Vec<Write>,
+    /// Mailboxes were renamed or deleted: what is in them is learned from the file instead of foretold.
+    pub adopt: bool,
     /// Messages whose bytes have been compared with their hash since the last boot.
     verified: BTreeSet<(MailboxId, Uid)>,
 }
@@ -59,8 +61,16 @@ impl Model {
         if writes.len() != results.len() {
             return Err(format!("{} writes have {} outcomes", writes.len(), results.len()));
         }
+        let moves_mailboxes =
+            |write: &Write| matches!(write, Write::DeleteMailbox { .. } | Write::RenameMailbox { .. });
+        let moved = writes.iter().zip(results).any(|(w, (_, o))| moves_mailboxes(w) && o.result.is_ok());
         for (write, (_, outcome)) in writes.iter().zip(results) {
             if let Ok(done) = &outcome.result {
+                if moved {
+                    self.count(write);
+                    self.adopt = true;
+                    continue;
+                }
                 self.apply(write, done).map_err(|wrong| format!("{wrong} in {}", short(write)))?;
             }
         }
@@ -76,16 +86,14 @@ impl Model {
                 Ok(())
             }
             (Write::Deliver(deliver), Done::Delivered(places)) => {
-                let token = self.token(&deliver.body);
-                self.tokens.extend(token.clone().map(|t| (t.clone(), self.tokens.get(&t).unwrap_or(&0) + 1)));
+                let token = self.count(write);
                 places
                     .iter()
                     .zip(&deliver.to)
                     .try_for_each(|(at, to)| self.arrive(at, token.clone(), &to.flags))
             }
             (Write::Append(append), Done::Appended(at)) => {
-                let token = self.token(&append.body);
-                self.tokens.extend(token.clone().map(|t| (t.clone(), self.tokens.get(&t).unwrap_or(&0) + 1)));
+                let token = self.count(write);
                 self.arrive(at, token, &append.flags)
             }
             (Write::Flags(change), Done::Flags { modseq, changed, modified }) => {
@@ -96,12 +104,20 @@ impl Model {
             }
             (Write::Copy(transfer), Done::Copied { pairs, .. }) => self.transfer(transfer, pairs, false),
             (Write::Move(transfer), Done::Copied { pairs, .. }) => self.transfer(transfer, pairs, true),
-            (Write::DeleteMailbox { .. } | Write::RenameMailbox { .. }, _) => {
-                self.boxes.clear();
-                Ok(())
-            }
             _ => Ok(()),
         }
+    }
+
+    /// Counts the new message that a write brings, if it brings one.
+    fn count(&mut self, write: &Write) -> Option<String> {
+        let body = match write {
+            Write::Deliver(deliver) => &deliver.body,
+            Write::Append(append) => &append.body,
+            _ => return None,
+        };
+        let token = self.token(body)?;
+        *self.tokens.entry(token.clone()).or_default() += 1;
+        Some(token)
     }
 
     fn token(&self, body: &NewBody) -> Option<String> {
@@ -193,7 +209,22 @@ impl Model {
         result
     }
 
-    fn compare(&mut self, reader: &Reader) -> Check {
+    /// Takes the file's word for what is in the mailboxes; uids and modseqs may still not go back.
+    pub fn learn(&mut self, reader: &Reader) -> Check {
+        self.adopt = false;
+        let stored = self.stored(reader);
+        reader.end_turn();
+        for (id, mut mailbox) in stored? {
+            if let Some(known) = self.boxes.get(&id) {
+                mailbox.uid_next = mailbox.uid_next.max(known.uid_next);
+                mailbox.modseq = mailbox.modseq.max(known.modseq);
+            }
+            self.boxes.insert(id, mailbox);
+        }
+        Ok(())
+    }
+
+    fn stored(&mut self, reader: &Reader) -> Result<BTreeMap<MailboxId, Mailbox>, String> {
         let accounts = reader.accounts().map_err(|e| e.to_string())?;
         let mut stored = BTreeMap::new();
         for account in &accounts {
@@ -210,6 +241,11 @@ impl Model {
                 stored.insert(row.id, mailbox);
             }
         }
+        Ok(stored)
+    }
+
+    fn compare(&mut self, reader: &Reader) -> Check {
+        let stored = self.stored(reader)?;
         let first = self.boxes.is_empty();
         let mut landed = !first && !self.in_flight.is_empty() && self.clone_boxes_differ(&stored);
         for (id, found) in &stored {

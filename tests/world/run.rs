@@ -426,6 +426,12 @@ impl World {
         if let Err(wrong) = self.model.commit(&writes, &results) {
             self.complain(format!("commit: {wrong}"));
         }
+        if self.model.adopt
+            && let Some(life) = &self.life
+            && let Err(wrong) = self.model.learn(&life.cold)
+        {
+            self.complain(format!("after a mailbox moved: {wrong}"));
+        }
         if planted(Bug::CommitAppliedTwice)
             && let Some(life) = &mut self.life
         {
