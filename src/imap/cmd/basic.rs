@@ -70,8 +70,11 @@ pub fn enable(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
         for word in &words {
             match word.as_str() {
                 "IMAP4REV2" => core.rev2 = true,
-                "CONDSTORE" => core.condstore = true,
-                "QRESYNC" => (core.condstore, core.qresync) = (true, true),
+                "CONDSTORE" => core.enable_condstore(cx),
+                "QRESYNC" => {
+                    core.qresync = true;
+                    core.enable_condstore(cx);
+                }
                 _ => continue,
             }
             enabled.push(' ');

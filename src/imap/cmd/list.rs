@@ -143,7 +143,7 @@ struct Entry {
 impl Running for Listing {
     fn step(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
         if self.names.is_none() {
-            status::asks_for_modseq(&self.options.status, core);
+            status::asks_for_modseq(&self.options.status, core, cx);
             self.names = Some(collect(&self.options, core, cx)?);
         }
         let Some(names) = &mut self.names else { return Err(Pause::Gone) };

@@ -43,7 +43,7 @@ pub fn status(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
     Ok(once(move |core, cx| {
         let row = cx.store.mailbox_named(core.login()?.account, &mailbox)?.filter(|row| !row.no_select);
         let Some(row) = row else { return Ok(reply::no_mailbox()) };
-        asks_for_modseq(&items, core);
+        asks_for_modseq(&items, core, cx);
         tell(&row, &items, core, cx)?;
         Ok(reply::ok("That is all"))
     }))
@@ -63,8 +63,10 @@ pub fn items(p: &mut Parser<'_>) -> Parsed<Vec<Item>> {
 }
 
 /// STATUS (HIGHESTMODSEQ) is a CONDSTORE enabling command (RFC 7162 section 3.1.2).
-pub fn asks_for_modseq(items: &[Item], core: &mut Core) {
-    core.condstore |= items.contains(&Item::HighestModseq);
+pub fn asks_for_modseq(items: &[Item], core: &mut Core, cx: &mut Cx<'_>) {
+    if items.contains(&Item::HighestModseq) {
+        core.enable_condstore(cx);
+    }
 }
 
 /// `* STATUS mailbox (…)`

@@ -84,7 +84,9 @@ struct Store {
 
 impl Running for Store {
     fn step(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
-        core.condstore |= self.unchanged_since.is_some();
+        if self.unchanged_since.is_some() {
+            core.enable_condstore(cx);
+        }
         let selected = core.writable()?;
         let part = std::mem::take(&mut self.committing);
         if !part.is_empty() {
@@ -148,13 +150,16 @@ impl Store {
             return Ok(reply::ok("Some have changed meanwhile").with_code(format!("MODIFIED {numbers}")));
         }
         // By number a client means a message that it believes to be there; by uid, Apple Mail counts on an OK.
-        let gone = match self.by {
-            By::Seq => view.gone_in(&*selected.current(cx)?),
-            By::Uid => Vec::new(),
-        };
-        if gone.iter().any(|(_, uid)| uids.contains(uid.0)) {
-            return Ok(reply::expunge_issued());
+        if self.by == By::Uid {
+            return Ok(reply::ok("Stored"));
         }
-        Ok(reply::ok("Stored"))
+        let current = selected.current(cx)?;
+        let gone = view.gone_in(&current);
+        let mut reply = reply::ok("Stored");
+        for (_, uid) in gone.into_iter().filter(|(_, uid)| uids.contains(uid.0)) {
+            selected.loud.remove(uid.0);
+            reply = reply::expunge_issued();
+        }
+        Ok(reply)
     }
 }
