@@ -319,12 +319,17 @@ impl Summarizer {
         }
     }
 
-    /// Ends the entities from `level` on, where their content ends at `end` with `lines` line breaks before it.
+    /// Ends the entities from `level` on, where their content ends at `end` with `lines` line breaks before it. A
+    /// boundary right behind a header takes the line break from it; what lies inside another entity stays inside.
     fn close(&mut self, level: usize, end: u64, lines: u64) {
+        let mut bound = None;
         for open in self.open.drain(level.min(self.open.len())..) {
             let node = &mut self.nodes[open.node];
-            node.part.content.end = end.max(node.part.content.start);
-            node.part.lines = lines.saturating_sub(node.lines_before);
+            let part = &mut node.part;
+            let end = *bound.get_or_insert(end.max(part.content.start));
+            part.header = part.header.start.min(end)..part.header.end.min(end);
+            part.content = part.content.start.min(end)..end;
+            part.lines = lines.saturating_sub(node.lines_before);
         }
     }
 

@@ -5,7 +5,9 @@ mod world;
 
 mod binary;
 mod disk;
+mod fuzz;
 mod interop;
+mod mime;
 mod sim;
 mod smtp;
 mod store;

@@ -1,0 +1,129 @@
+//! Rows about 1,000 connections that wait: what they weigh, how they are set up, how fast they are told.
+
+use std::io::Read as _;
+use std::os::fd::AsRawFd as _;
+use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::Bench;
+use crate::clients::{Imap, Line, Smtp, stuffed};
+use crate::corpus;
+use crate::limits::{Limits, percentile};
+use crate::report::{Bar, Row};
+use crate::servers::{Server, user};
+
+const IDLERS: usize = 1_000;
+
+pub fn rows(bench: &Bench, _: &Limits) -> Vec<Row> {
+    let ours = measure(&bench.ours, bench);
+    let mut rows = vec![
+        Row::alone("1,000 idle TLS connections, 10,000 messages: PSS", "MiB", ours.pss, Bar::AtMost(16.0)),
+        Row::alone("… set-up per second", "/s", ours.set_up, Bar::AtLeast(700.0)),
+        Row::alone("… server CPU for each set-up", "ms", ours.cpu_ms, Bar::AtMost(0.7)),
+        Row::alone("… wake-ups per second", "/s", ours.wakeups, Bar::AtMost(0.1)),
+        Row::alone("250 to EXISTS on the first of 1,000", "ms", ours.first, Bar::AtMost(0.3)),
+        Row::alone("250 to EXISTS on all 1,000, p50", "ms", ours.all_p50, Bar::AtMost(3.0)),
+        Row::alone("250 to EXISTS on all 1,000, p99", "ms", ours.all_p99, Bar::AtMost(15.0)),
+    ];
+    if let Some(peers) = &bench.peers {
+        let theirs = measure(peers, bench);
+        for (work, ours, theirs) in
+            [("PSS", ours.pss, theirs.pss), ("250 to EXISTS on all, p50 (ms)", ours.all_p50, theirs.all_p50)]
+        {
+            rows.push(Row::against(&format!("1,000 idle: {work}"), "", ours, "D+P", theirs, Bar::Shown));
+        }
+    }
+    rows
+}
+
+struct Measured {
+    pss: f64,
+    set_up: f64,
+    cpu_ms: f64,
+    wakeups: f64,
+    first: f64,
+    all_p50: f64,
+    all_p99: f64,
+}
+
+fn measure(server: &Server, bench: &Bench) -> Measured {
+    crate::read::fill(server, 5, bench.scale(10_000));
+    let open = || Imap::login(Line::tls(server.imaps).expect("a connection"), &user(5), server.password);
+    open().run("SELECT INBOX");
+    let cpu = server.cpu();
+    let begun = Instant::now();
+    let mut idlers: Vec<Line> = Vec::with_capacity(IDLERS);
+    for _ in 0..IDLERS {
+        let mut client = open();
+        client.run("SELECT INBOX");
+        client.start("IDLE");
+        client.wire.read_line();
+        idlers.push(client.wire.line);
+    }
+    let took = begun.elapsed().as_secs_f64();
+    let cpu_ms = (server.cpu() - cpu) * 1e3 / IDLERS as f64;
+    std::thread::sleep(Duration::from_secs(5));
+    let pss = server.pss();
+    let quiet = Duration::from_secs(if bench.quick { 20 } else { 600 });
+    let wakeups = server.wakeups();
+    std::thread::sleep(quiet);
+    let wakeups = (server.wakeups() - wakeups) as f64 / quiet.as_secs_f64();
+    let [first, all_p50, all_p99] = pushes(server, &mut idlers);
+    Measured { pss, set_up: IDLERS as f64 / took, cpu_ms, wakeups, first, all_p50, all_p99 }
+}
+
+/// From the final 250 to the first bytes on each waiting connection, over ten deliveries: the median of the first one
+/// told, and p50 and p99 of all.
+fn pushes(server: &Server, idlers: &mut [Line]) -> [f64; 3] {
+    let mut poll = Poll::new().expect("a poll");
+    for (number, line) in idlers.iter().enumerate() {
+        line.socket().set_nonblocking(true).expect("a mode");
+        let fd = line.socket().as_raw_fd();
+        poll.registry()
+            .register(&mut SourceFd(&fd), Token(number), Interest::READABLE)
+            .expect("a registration");
+    }
+    let mail = stuffed(&corpus::sized(11, 10 * 1024));
+    let mut sender = Smtp::connect(server.smtp);
+    let mut events = Events::with_capacity(IDLERS);
+    drain(&mut poll, &mut events, idlers, Instant::now(), Duration::from_millis(100));
+    let (mut firsts, mut alls) = (Vec::new(), Vec::new());
+    for _ in 0..10 {
+        sender.deliver(&user(5), &mail);
+        let told = drain(&mut poll, &mut events, idlers, Instant::now(), Duration::from_secs(5));
+        firsts.extend(told.iter().min());
+        let missing = idlers.len() - told.len();
+        alls.extend(told);
+        alls.extend(std::iter::repeat_n(Duration::from_secs(5), missing));
+    }
+    let ms = |wait: Duration| wait.as_secs_f64() * 1e3;
+    [ms(percentile(&mut firsts, 50)), ms(percentile(&mut alls, 50)), ms(percentile(&mut alls, 99))]
+}
+
+/// Waits until every connection had something to read, or `limit`; returns each one's first time.
+fn drain(
+    poll: &mut Poll,
+    events: &mut Events,
+    idlers: &mut [Line],
+    begun: Instant,
+    limit: Duration,
+) -> Vec<Duration> {
+    let mut told = vec![None; idlers.len()];
+    let mut count = 0;
+    let mut sink = [0u8; 4096];
+    while count < idlers.len() && begun.elapsed() < limit {
+        poll.poll(events, Some(Duration::from_millis(50))).expect("a poll");
+        let at = begun.elapsed();
+        for event in events.iter() {
+            let number = event.token().0;
+            while idlers[number].socket().read(&mut sink).is_ok_and(|count| count > 0) {}
+            if told[number].is_none() {
+                told[number] = Some(at);
+                count += 1;
+            }
+        }
+    }
+    told.into_iter().flatten().collect()
+}

@@ -1,0 +1,143 @@
+//! The bodies of the fuzz targets as plain functions: `tests/it/fuzz.rs` runs them over a corpus and seeded mutations,
+//! and the cargo-fuzz package beside this file wraps them. Each takes any bytes; a panic is a finding.
+
+use std::ops::Range;
+
+use pillarbox::mime::{self, PartMap, Section, Summarizer, Summary};
+
+/// All targets with their names and what a corpus for them looks like.
+pub const TARGETS: &[(&str, Target, Corpus)] = &[
+    ("mime", mime, Corpus::Messages),
+    ("mime_text", mime_text, Corpus::Messages),
+    ("mime_fields", mime_fields, Corpus::Messages),
+    ("mime_structure", mime_structure, Corpus::Lines(STRUCTURES)),
+    ("mime_parts", mime_parts, Corpus::Bytes),
+];
+
+pub type Target = fn(&[u8]);
+
+#[derive(Clone, Copy)]
+pub enum Corpus {
+    /// The messages of `tests/data`.
+    Messages,
+    /// These, each an input.
+    Lines(&'static [&'static str]),
+    /// Nothing but chance.
+    Bytes,
+}
+
+const STRUCTURES: &[&str] = &[
+    r#"("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 3 1 NIL NIL NIL NIL)"#,
+    r#"(("A" "B" NIL NIL NIL "X" 1 NIL ("D" ("E" "F")) NIL NIL)("TEXT" "C" NIL NIL NIL "X" 1 2 NIL) "MIXED" NIL)"#,
+    r#"("MESSAGE" "RFC822" NIL NIL NIL "X" 9 (NIL "\"\\") ("TEXT" "X" NIL NIL NIL "X" 1 2 NIL) 4 NIL NIL)"#,
+];
+
+fn summarize(message: &[u8], cut: usize) -> Summary {
+    let mut summarizer = Summarizer::new();
+    message.chunks(cut).for_each(|piece| summarizer.feed(piece));
+    summarizer.finish()
+}
+
+/// However a message is cut, its summary is the same; the wire forms are 7-bit and balanced; parts lie within it.
+pub fn mime(data: &[u8]) {
+    let whole = summarize(data, usize::MAX);
+    let cut = 1 + data.len() % 7;
+    assert_eq!(whole, summarize(data, cut), "cut by {cut}");
+    well_formed(&whole.envelope);
+    well_formed(&whole.structure);
+    well_formed(&mime::structure::basic(&whole.structure));
+    let map = PartMap::decode(&whole.parts);
+    assert_eq!(map.root().content.end, data.len() as u64, "the message is as long as it is");
+    let mut ends: Vec<u64> = Vec::new();
+    for part in map.parts() {
+        ends.truncate(usize::from(part.depth));
+        let end = ends.last().copied().unwrap_or(data.len() as u64);
+        inside(&part.header, end);
+        inside(&part.content, end);
+        ends.push(part.content.end);
+    }
+    for path in [&[][..], &[1], &[2], &[1, 1], &[2, 1], &[2, 1, 1]] {
+        for section in [Section::Whole, Section::Header, Section::Text, Section::Mime] {
+            map.section(path, section).inspect(|range| inside(range, data.len() as u64));
+        }
+    }
+}
+
+fn inside(range: &Range<u64>, end: u64) {
+    assert!(range.start <= range.end && range.end <= end, "{range:?} within {end}");
+}
+
+/// One list or string of IMAP: printable ASCII, quotes and parentheses closed.
+fn well_formed(wire: &[u8]) {
+    let (mut depth, mut quoted, mut escaped) = (0_i64, false, false);
+    for (at, &byte) in wire.iter().enumerate() {
+        assert!(matches!(byte, b' '..=b'~'), "{:?}", String::from_utf8_lossy(wire));
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b'(' if !quoted => depth += 1,
+            b')' if !quoted => depth -= 1,
+            _ => {}
+        }
+        assert!(depth > 0 || at + 1 == wire.len(), "closed early: {:?}", String::from_utf8_lossy(wire));
+    }
+    assert!(depth == 0 && !quoted, "left open: {:?}", String::from_utf8_lossy(wire));
+}
+
+/// The text of a message is the same however its parts are cut.
+pub fn mime_text(data: &[u8]) {
+    let map = PartMap::decode(&summarize(data, usize::MAX).parts);
+    let whole = mime::text::of_message(data, &map, mime::text::Scope::Body);
+    assert_eq!(mime::text::fold(&mime::text::fold(&whole)), mime::text::fold(&whole));
+    for part in map.parts().iter().filter(|part| part.is_text()) {
+        let content = &data[part.content.start as usize..part.content.end as usize];
+        let text = |cut: usize| {
+            let mut extractor = mime::text::Extractor::new(part);
+            let mut text = String::new();
+            content.chunks(cut).for_each(|piece| extractor.feed(piece, &mut text));
+            extractor.finish(&mut text);
+            text
+        };
+        assert_eq!(text(usize::MAX), text(1 + data.len() % 5));
+    }
+}
+
+/// Fields, and what is read of their values.
+pub fn mime_fields(data: &[u8]) {
+    let end = mime::header::section_end(data);
+    let mut bytes = 0;
+    for field in mime::header::fields(&data[..end]) {
+        bytes += field.raw.len();
+        for entry in mime::address::parse(field.value) {
+            if let mime::address::Entry::Mailbox(mailbox) = entry {
+                mailbox.display();
+            }
+        }
+        mime::params::parse(field.value);
+        mime::date::parse(field.value);
+        let text = mime::words::decode(field.value);
+        let encoded = mime::words::encode(&text);
+        if encoded.starts_with("=?utf-8?") && !text.is_ascii() {
+            assert_eq!(mime::words::decode(encoded.as_bytes()), text);
+        }
+        mime::thread::base_subject(&text);
+        mime::thread::references(field.value, field.value);
+    }
+    assert!(bytes <= end);
+}
+
+/// BODY from anything.
+pub fn mime_structure(data: &[u8]) {
+    mime::structure::basic(data);
+}
+
+/// A part map from anything, and what was read goes there and back.
+pub fn mime_parts(data: &[u8]) {
+    let map = PartMap::decode(data);
+    for number in 0..4 {
+        map.section(&[number, 1], Section::Whole);
+    }
+    let again = PartMap::decode(&map.encode());
+    assert_eq!(again.parts().len(), map.parts().len());
+}
