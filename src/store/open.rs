@@ -232,3 +232,88 @@ fn migrate(db: &Connection, from: usize, migrations: &[&str]) -> Result<(), Stor
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a temporary folder")
+    }
+
+    fn sentence<T>(result: Result<T, StoreError>) -> String {
+        match result {
+            Err(StoreError::Open(sentence)) => sentence,
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("opened"),
+        }
+    }
+
+    #[test]
+    fn a_new_file_and_its_log_are_readable_by_their_owner_only() {
+        let dir = folder();
+        let path = dir.path().join("box.db");
+        let db = create(&OpenOptions::new(&path)).expect("created");
+        db.execute("UPDATE counter SET next = 7 WHERE name = 'thing'", []).expect("written");
+        for suffix in ["", "-wal", "-shm"] {
+            let mode =
+                fs::metadata(format!("{}{suffix}", path.display())).expect("there").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{suffix}");
+        }
+        let number = |pragma: &str| db.query_row(pragma, [], |row| row.get::<_, i64>(0)).expect(pragma);
+        assert_eq!(number("PRAGMA page_size"), 4096);
+        assert_eq!(number("PRAGMA auto_vacuum"), 2);
+        assert_eq!(number("PRAGMA synchronous"), 2);
+        assert_eq!(number("PRAGMA wal_autocheckpoint"), 0);
+        assert!(sentence(create(&OpenOptions::new(&path))).contains("exists already"));
+    }
+
+    #[test]
+    fn what_is_no_pillarbox_file_is_refused_and_left_alone() {
+        let dir = folder();
+        let text = dir.path().join("letter.txt");
+        fs::write(&text, "Dear file, you are no database. ".repeat(40)).expect("written");
+        let other = dir.path().join("other.db");
+        Connection::open(&other).and_then(|db| db.execute_batch("CREATE TABLE t (x)")).expect("made");
+        for path in [&text, &other] {
+            let before = (fs::read(path).expect("read"), fs::metadata(path).expect("there").permissions());
+            let options = OpenOptions::new(path);
+            for refusal in [sentence(open_writing(&options)), sentence(open_reading(&options))] {
+                assert_eq!(refusal, format!("{} is not a pillarbox file", path.display()));
+            }
+            assert!(sentence(create(&options)).contains("exists already"));
+            let after = (fs::read(path).expect("read"), fs::metadata(path).expect("there").permissions());
+            assert!(before == after, "{} was touched", path.display());
+        }
+        let missing = OpenOptions::new(dir.path().join("none.db"));
+        assert!(sentence(open_writing(&missing)).contains("cannot open"));
+    }
+
+    #[test]
+    fn a_migration_leaves_a_copy_and_an_older_program_refuses() {
+        let dir = folder();
+        let options = OpenOptions::new(dir.path().join("box.db"));
+        drop(create(&options).expect("created"));
+        let newer = [MIGRATIONS, &["CREATE TABLE later (x INTEGER) STRICT;"]].concat();
+        let db = migrate_file(&options, &newer).expect("migrated");
+        assert_eq!(version(&db), Ok(MIGRATIONS.len() + 1));
+        db.execute("INSERT INTO later VALUES (1)", []).expect("the table is there");
+        drop(db);
+        let refusal = sentence(open_writing(&options));
+        assert!(refusal.contains("newer pillarbox") && refusal.contains("schema 2"), "{refusal}");
+        assert!(sentence(open_reading(&options)).contains("newer pillarbox"));
+        let copy = OpenOptions::new(dir.path().join(format!("box.db.schema-{}", MIGRATIONS.len())));
+        open_reading(&copy).expect("the copy is as it was");
+    }
+
+    #[test]
+    fn a_migration_that_fails_leaves_the_file_as_it_was() {
+        let dir = folder();
+        let options = OpenOptions::new(dir.path().join("box.db"));
+        drop(create(&options).expect("created"));
+        let broken = [MIGRATIONS, &["CREATE TABLE half (x INTEGER); SELECT nonsense;"]].concat();
+        assert!(migrate_file(&options, &broken).is_err());
+        let db = open_writing(&options).expect("still ours");
+        assert!(db.prepare("SELECT * FROM half").is_err());
+    }
+}

@@ -285,3 +285,74 @@ fn push_rows(chunks: &mut Vec<Arc<Chunk>>, mut rows: Vec<Change>) {
     }
     chunks.extend(rows.chunks(CHUNK_ROWS).map(|rows| Chunk::new(rows.to_vec())));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(uid: u32, modseq: u64) -> Change {
+        Change { uid: Uid(uid), flags: Flags::default(), modseq: ModSeq(modseq) }
+    }
+
+    fn view(uids: impl Iterator<Item = u32>) -> View {
+        let rows: Vec<Change> = uids.map(|uid| row(uid, 1)).collect();
+        let next = Uid(rows.last().map_or(1, |row| row.uid.0 + 1));
+        View::new(MailboxId(1), AccountId(1), ModSeq(1), next, &rows)
+    }
+
+    #[test]
+    fn numbers_and_uids_find_each_other_across_chunks() {
+        let view = view((1..=3_000).map(|n| n * 3));
+        assert_eq!((view.len(), view.at(0), view.at(3_001)), (3_000, None, None));
+        for n in [1, 2, 512, 513, 1_024, 1_025, 3_000] {
+            assert_eq!(view.at(n).map(|row| row.uid), Some(Uid(n * 3)));
+            assert_eq!(view.find(Uid(n * 3)).map(|(seq, _)| seq), Some(n));
+            assert_eq!(view.find(Uid(n * 3 + 1)), None);
+            assert_eq!((view.seq_from(Uid(n * 3)), view.seq_from(Uid(n * 3 - 1))), (n, n));
+        }
+        assert_eq!(view.seq_from(Uid(9_001)), 3_001);
+        let seqs: UidSet = [1, 511, 512, 513, 2_999, 3_000, 3_001].into_iter().collect();
+        assert_eq!(view.uids_of(&seqs).to_string(), "3,1533,1536,1539,8997,9000");
+        assert_eq!(
+            view.iter_from(2_990).map(|(seq, _)| seq).collect::<Vec<_>>(),
+            (2_990..=3_000).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn an_empty_view_answers_everything() {
+        let view = view(0..0);
+        assert!(view.is_empty() && view.at(1).is_none() && view.find(Uid(1)).is_none());
+        assert_eq!((view.seq_from(Uid(1)), view.iter_from(1).count()), (1, 0));
+        let grown = view.advance(&UidSet::new(), &[row(1, 2), row(2, 2)], ModSeq(2), Uid(3));
+        assert_eq!((grown.len(), view.gone_in(&grown).len()), (2, 0));
+        assert_eq!(grown.advance(&UidSet::range(1..=2), &[], ModSeq(3), Uid(3)).len(), 0);
+    }
+
+    #[test]
+    fn advancing_copies_only_the_chunks_that_changed() {
+        let old = view(1..=10_000);
+        let new =
+            old.advance(&UidSet::range(700..=700), &[row(5_000, 2), row(10_001, 2)], ModSeq(2), Uid(10_002));
+        let shared = old.chunks.iter().filter(|a| new.chunks.iter().any(|b| Arc::ptr_eq(a, b))).count();
+        assert_eq!(old.chunks.len() - shared, 3);
+        assert_eq!(old.gone_in(&new), [(700, Uid(700))]);
+        let told: Vec<(u32, u32)> =
+            new.changed_since(ModSeq(1)).iter().map(|(seq, row)| (*seq, row.uid.0)).collect();
+        assert_eq!(told, [(4_999, 5_000), (10_000, 10_001)]);
+    }
+
+    #[test]
+    fn expunging_most_of_a_mailbox_leaves_no_crumbs() {
+        let old = view(1..=100_000);
+        let mut view = old.clone();
+        for step in 0..10 {
+            let gone: UidSet = (1..=100_000).filter(|uid| uid % 100 / 10 == step && uid % 10 != 0).collect();
+            view = view.advance(&gone, &[], ModSeq(2 + u64::from(step)), Uid(100_001));
+        }
+        assert_eq!(view.len(), 10_000);
+        assert!(view.chunks.len() < 200, "{} chunks", view.chunks.len());
+        let gone = old.gone_in(&view);
+        assert!(gone.len() == 90_000 && gone.iter().all(|(seq, uid)| *seq == uid.0 && uid.0 % 10 != 0));
+    }
+}
