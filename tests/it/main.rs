@@ -8,6 +8,7 @@ mod disk;
 mod fuzz;
 mod interop;
 mod mime;
+mod model;
 mod sim;
 mod smtp;
 mod store;

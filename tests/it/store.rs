@@ -20,7 +20,7 @@ pub struct Box_ {
 
 impl Box_ {
     pub fn new() -> Box_ {
-        let dir = tempfile::tempdir().expect("a temporary folder");
+        let dir = folder();
         let path = dir.path().join("box.db");
         let mut writer = Writer::create(&path).expect("a new file");
         one(&mut writer, Write::Admin(Admin::AddDomain { name: "box.test".into() })).expect("a domain");
@@ -73,6 +73,11 @@ impl Box_ {
             },
         }
     }
+}
+
+/// In memory where there is such a place: what is tested here is not the disk.
+pub fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a temporary folder")
 }
 
 pub fn one(writer: &mut Writer, write: Write) -> Result<Done, Refused> {

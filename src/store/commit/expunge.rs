@@ -3,7 +3,7 @@
 
 use crate::base::{Uid, UidSet, Wall};
 
-use super::super::{Done, Expunge, Flags};
+use super::super::{Done, Expunge, Flags, Refused};
 use super::state::State;
 use super::{Applied, Tx};
 
@@ -12,6 +12,9 @@ pub const NOT_KEPT: Wall = Wall(-1);
 
 pub fn expunge(tx: &mut Tx<'_>, expunge: &Expunge) -> Applied {
     let mut mailbox = State::load(tx, expunge.mailbox)?;
+    if mailbox.no_select {
+        return Err(Refused::NoMailbox.into());
+    }
     let mut uids = UidSet::new();
     if mailbox.has_deleted() {
         let everything = UidSet::range(1..=u32::MAX);
