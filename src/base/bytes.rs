@@ -77,6 +77,13 @@ impl Output {
         self.push(text.as_bytes());
     }
 
+    /// Room for `count` bytes at the end, to be written in place; what stays unused is given back by `truncate`.
+    pub fn extend(&mut self, count: usize) -> &mut [u8] {
+        let mark = self.bytes.len();
+        self.bytes.resize(mark + count, 0);
+        &mut self.bytes[mark..]
+    }
+
     /// At or above the high-water mark: write no more, wait for `Room`.
     pub fn full(&self) -> bool {
         self.len() >= self.high_water

@@ -192,6 +192,9 @@ pub const KEEPALIVE: Duration = Duration::from_secs(120);
 
 /// Password checks waiting for a hash thread; past it a check is answered with "try again".
 pub const HASH_QUEUE_MAX: usize = 64;
+/// Hashes of one network at a time, unless it is known to log in well; more wait, and look again after the hold.
+pub const HASHES_PER_NET_MAX: usize = 8;
+pub const HASH_HOLD: Duration = Duration::from_millis(250);
 /// Bytes of a password that are looked at; longer ones are refused.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
 /// Wrong passwords from one network or for one account before the next attempt is delayed: people mistype.

@@ -2,8 +2,9 @@
 //!
 //! 1. The login is looked up, and of its credentials those whose scope allows the service are candidates.
 //! 2. A cached proof (a keyed hash of the last good password of a credential, in memory only) grants at once.
-//! 3. Otherwise the attempt waits as the throttle says, and then for one of a bounded number of hashes. The same attempt
-//!    made by several connections at once is hashed once. An unknown login is hashed for nothing, and costs the same.
+//! 3. Otherwise the attempt waits as the throttle says, and then for one of a bounded number of hashes, of which one
+//!    network may have a few at a time. The same attempt made by several connections at once is hashed once. An unknown
+//!    login is hashed for nothing, with as many hashes as some account has credentials, and so costs the same.
 //! 4. The candidate that matched is read again: a password that was changed meanwhile grants nothing.
 
 use std::collections::BTreeMap;
@@ -12,9 +13,11 @@ use std::sync::Arc;
 
 use ring::hmac;
 
-use crate::base::limits::{HASH_QUEUE_MAX, LOGIN_GOOD_FOR, PASSWORD_BYTES_MAX, USED_INTERVAL};
-use crate::base::{AccountId, CredentialId, Mono, Now, Rng, Ticket};
-use crate::session::throttle::{Net, Throttle};
+use crate::base::limits::{
+    HASH_HOLD, HASH_QUEUE_MAX, HASHES_PER_NET_MAX, LOGIN_GOOD_FOR, PASSWORD_BYTES_MAX, USED_INTERVAL,
+};
+use crate::base::{CredentialId, Mono, Now, Rng, Ticket};
+use crate::session::throttle::{Net, Target, Throttle};
 use crate::session::{Answer, Login, PasswordCheck, Service, Verdict};
 use crate::store::{Account, Credential, Scope, Write};
 
@@ -29,9 +32,14 @@ type Digest = [u8; 32];
 struct Attempt {
     check: PasswordCheck,
     account: Option<Account>,
+    target: Target,
     candidates: Vec<Credential>,
     askers: Vec<Ticket>,
     digest: Digest,
+    /// That network has lately logged in to that account.
+    trusted: bool,
+    /// It is being hashed, and no longer held back.
+    hashing: bool,
 }
 
 pub(super) struct Passwords {
@@ -41,7 +49,8 @@ pub(super) struct Passwords {
     throttle: Throttle,
     attempts: BTreeMap<Ticket, Attempt>,
     by_digest: BTreeMap<Digest, Ticket>,
-    hashing: usize,
+    /// Hashes under way, by network.
+    hashing: BTreeMap<Net, usize>,
     /// Hashes that came back and are looked at in the next turn.
     hashed: Vec<(Ticket, Option<usize>)>,
     used: BTreeMap<CredentialId, Mono>,
@@ -57,7 +66,7 @@ impl Passwords {
             throttle: Throttle::default(),
             attempts: BTreeMap::new(),
             by_digest: BTreeMap::new(),
-            hashing: 0,
+            hashing: BTreeMap::new(),
             hashed: Vec::new(),
             used: BTreeMap::new(),
         }
@@ -101,9 +110,36 @@ impl Passwords {
         digest
     }
 
+    fn target(&self, account: Option<&Account>, login: &str) -> Target {
+        account.map_or_else(|| Target::Nobody(self.number(login)), |account| Target::Account(account.id))
+    }
+
+    /// A number for a login that does not exist, the same in any case.
+    fn number(&self, login: &str) -> u64 {
+        let tag = hmac::sign(&self.key, login.to_lowercase().as_bytes());
+        tag.as_ref().first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+
     /// Room for one more hash. The last quarter is for those who lately logged in well.
     fn has_room(&self, trusted: bool) -> bool {
-        self.attempts.len() < if trusted { HASH_QUEUE_MAX } else { HASH_QUEUE_MAX - HASH_QUEUE_MAX / 4 }
+        let most = if trusted { HASH_QUEUE_MAX } else { HASH_QUEUE_MAX - HASH_QUEUE_MAX / 4 };
+        self.hashing.values().sum::<usize>() < most
+    }
+
+    /// Takes an attempt from the books.
+    fn take(&mut self, ticket: Ticket) -> Option<Attempt> {
+        let attempt = self.attempts.remove(&ticket)?;
+        self.by_digest.remove(&attempt.digest);
+        let net = Net::of(attempt.check.from);
+        if attempt.hashing
+            && let Some(count) = self.hashing.get_mut(&net)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.hashing.remove(&net);
+            }
+        }
+        Some(attempt)
     }
 }
 
@@ -131,13 +167,11 @@ impl Engine {
             attempt.askers.push(ticket);
             return;
         }
-        let trusted = account.as_ref().is_some_and(|account| self.trusts(now, account.id, check.from));
-        if !self.passwords.has_room(trusted) {
-            return self.answer(ticket, Answer::Password(Verdict::Busy));
-        }
-        let id = account.as_ref().map(|account| account.id);
-        let delay = self.passwords.throttle.delay(now.mono, check.from, id);
-        let attempt = Attempt { check, account, candidates, askers: vec![ticket], digest };
+        let target = self.passwords.target(account.as_ref(), &check.login);
+        let trusted = self.passwords.throttle.trusts(now.mono, Net::of(check.from), target);
+        let delay = self.passwords.throttle.delay(now.mono, check.from, target);
+        let askers = vec![ticket];
+        let attempt = Attempt { check, account, target, candidates, askers, digest, trusted, hashing: false };
         self.passwords.by_digest.insert(digest, ticket);
         self.passwords.attempts.insert(ticket, attempt);
         if delay.is_zero() {
@@ -154,13 +188,25 @@ impl Engine {
         check: &PasswordCheck,
     ) -> Result<(Option<Account>, Vec<Credential>), crate::store::StoreError> {
         let Some(account) = self.store.account_by_login(&check.login)? else {
-            return Ok((None, Vec::new()));
+            return Ok((None, self.decoys(&check.login)?));
         };
         let mut credentials = self.store.credentials(account.id)?;
         self.remember_good_logins(&credentials);
         let usable = !check.secret.is_empty() && check.secret.len() <= PASSWORD_BYTES_MAX;
         credentials.retain(|credential| usable && allows(credential.scope, check.service));
         Ok((Some(account), credentials))
+    }
+
+    /// The credentials of somebody, chosen by the login that does not exist, always the same for the same: time does
+    /// not tell which logins exist. Whatever matches there grants nothing, since there is no account to grant.
+    fn decoys(&self, login: &str) -> Result<Vec<Credential>, crate::store::StoreError> {
+        let accounts = self.store.accounts()?;
+        let chosen = self
+            .passwords
+            .number(login)
+            .checked_rem(accounts.len() as u64)
+            .and_then(|index| accounts.get(index as usize));
+        chosen.map_or(Ok(Vec::new()), |account| self.store.credentials(account.id))
     }
 
     fn remember_good_logins(&mut self, credentials: &[Credential]) {
@@ -174,30 +220,42 @@ impl Engine {
         }
     }
 
-    fn trusts(&self, now: Now, account: AccountId, from: IpAddr) -> bool {
-        self.passwords.throttle.trusts(now.mono, Net::of(from), account)
+    /// The time to wait is over (or there was none): hashes it, if somebody still waits and there is room.
+    pub(super) fn hash_held(&mut self, now: Now, ticket: Ticket) {
+        let Some(attempt) = self.passwords.attempts.get_mut(&ticket) else { return };
+        if !attempt.askers.iter().any(|asker| self.asked.contains_key(asker)) {
+            self.passwords.take(ticket);
+            return;
+        }
+        let (trusted, net) = (attempt.trusted, Net::of(attempt.check.from));
+        if !self.passwords.has_room(trusted) {
+            return self.decide(ticket, |_, _| Verdict::Busy);
+        }
+        let of_net = self.passwords.hashing.entry(net).or_default();
+        if !trusted && *of_net >= HASHES_PER_NET_MAX {
+            return self.deadlines.add(now.mono.after(HASH_HOLD), Due::Password(ticket));
+        }
+        *of_net += 1;
+        if let Some(attempt) = self.passwords.attempts.get_mut(&ticket) {
+            attempt.hashing = true;
+            let hashes = attempt.candidates.iter().map(|candidate| candidate.hash.clone()).collect();
+            let secret = attempt.check.secret.clone();
+            self.effects.push(Effect::Hash { ticket, secret, hashes });
+        }
     }
 
-    /// The time to wait is over (or there was none).
-    pub(super) fn hash_held(&mut self, now: Now, ticket: Ticket) {
-        let _ = now;
-        let Some(attempt) = self.passwords.attempts.get(&ticket) else { return };
-        let hashes = attempt.candidates.iter().map(|candidate| candidate.hash.clone()).collect();
-        let secret = attempt.check.secret.clone();
-        self.passwords.hashing += 1;
-        self.effects.push(Effect::Hash { ticket, secret, hashes });
+    fn decide(&mut self, ticket: Ticket, judge: impl FnOnce(&mut Engine, &Attempt) -> Verdict) {
+        let Some(attempt) = self.passwords.take(ticket) else { return };
+        let verdict = judge(self, &attempt);
+        for asker in attempt.askers {
+            self.answer(asker, Answer::Password(verdict.clone()));
+        }
     }
 
     /// Hashes that came back since the last turn, judged by what the file says now.
     pub(super) fn answer_passwords(&mut self, now: Now) {
         for (ticket, matched) in std::mem::take(&mut self.passwords.hashed) {
-            let Some(attempt) = self.passwords.attempts.remove(&ticket) else { continue };
-            self.passwords.by_digest.remove(&attempt.digest);
-            self.passwords.hashing -= 1;
-            let verdict = self.judge(now, &attempt, matched);
-            for asker in attempt.askers {
-                self.answer(asker, Answer::Password(verdict.clone()));
-            }
+            self.decide(ticket, |engine, attempt| engine.judge(now, attempt, matched));
         }
     }
 
@@ -209,8 +267,7 @@ impl Engine {
             self.passwords.keep_proof(good, &check.secret);
             return self.grant(now, account, good, check.from);
         }
-        let account = attempt.account.as_ref().map(|account| account.id);
-        self.passwords.throttle.failed(now.mono, check.from, account);
+        self.passwords.throttle.failed(now.mono, check.from, attempt.target);
         self.gauges.logins_denied += 1;
         log::info!("login denied: {:?} from {}", check.login, check.from);
         Verdict::Denied

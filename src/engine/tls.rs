@@ -339,9 +339,13 @@ fn encode<Data>(mut chunk: EncodeTlsData<'_, Data>, wire: &mut Output) {
 
 fn encrypt<Data>(traffic: &mut WriteTraffic<'_, Data>, plain: &[u8], wire: &mut Output) {
     let records = plain.len() / RECORD_PLAIN_BYTES + 1;
-    let mut sealed = vec![0; plain.len() + records * RECORD_OVERHEAD];
-    match traffic.encrypt(plain, &mut sealed) {
-        Ok(length) => wire.push(&sealed[..length]),
-        Err(error) => log::error!("TLS: {error}"),
+    let mark = wire.mark();
+    let sealed = wire.extend(plain.len() + records * RECORD_OVERHEAD);
+    match traffic.encrypt(plain, sealed) {
+        Ok(length) => wire.truncate(mark + length),
+        Err(error) => {
+            log::error!("TLS: {error}");
+            wire.truncate(mark);
+        }
     }
 }

@@ -263,6 +263,9 @@ impl Engine {
         if let Some(session) = conn.session.take() {
             bury(session);
         }
+        if let Wait::Answer(ticket) = conn.wait {
+            self.asked.remove(&ticket);
+        }
         let held = std::mem::take(&mut conn.held);
         conn.login = None;
         conn.answer = None;
@@ -284,6 +287,9 @@ impl Engine {
         self.watch(id, None);
         let Some(conn) = self.conns.remove(&id) else { return };
         self.deadlines.remove(conn.until, Due::Conn(id));
+        if let Wait::Answer(ticket) = conn.wait {
+            self.asked.remove(&ticket);
+        }
         if conn.service.is_some() {
             self.crowd.leave(conn.peer.addr.ip());
         }

@@ -24,6 +24,14 @@ impl Net {
     }
 }
 
+/// Whose password is tried. Logins that do not exist are counted too, or the delay would tell which do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    Account(AccountId),
+    /// A keyed hash of a login that does not exist.
+    Nobody(u64),
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Failures {
     count: u32,
@@ -33,40 +41,37 @@ struct Failures {
 #[derive(Default)]
 pub struct Throttle {
     nets: BTreeMap<Net, Failures>,
-    accounts: BTreeMap<AccountId, Failures>,
+    targets: BTreeMap<Target, Failures>,
     good: BTreeMap<(AccountId, Net), Mono>,
 }
 
 impl Throttle {
-    /// How long the next attempt must wait. `account` is `None` for a login that does not exist.
-    pub fn delay(&self, now: Mono, from: IpAddr, account: Option<AccountId>) -> Duration {
+    /// How long the next attempt must wait.
+    pub fn delay(&self, now: Mono, from: IpAddr, target: Target) -> Duration {
         let net = Net::of(from);
-        if account.is_some_and(|account| self.trusts(now, net, account)) {
+        if self.trusts(now, net, target) {
             return Duration::ZERO;
         }
         let by_net = self.nets.get(&net).map_or(Duration::ZERO, |failures| failures.delay(now));
-        let by_account = account
-            .and_then(|account| self.accounts.get(&account))
-            .map_or(Duration::ZERO, |failures| failures.delay(now));
-        by_net.max(by_account)
+        let by_target = self.targets.get(&target).map_or(Duration::ZERO, |failures| failures.delay(now));
+        by_net.max(by_target)
     }
 
     /// This network has lately logged in to this account.
-    pub fn trusts(&self, now: Mono, net: Net, account: AccountId) -> bool {
+    pub fn trusts(&self, now: Mono, net: Net, target: Target) -> bool {
+        let Target::Account(account) = target else { return false };
         self.good.get(&(account, net)).is_some_and(|last| now.since(*last) < LOGIN_GOOD_FOR)
     }
 
-    pub fn failed(&mut self, now: Mono, from: IpAddr, account: Option<AccountId>) {
+    pub fn failed(&mut self, now: Mono, from: IpAddr, target: Target) {
         count(&mut self.nets, Net::of(from), now);
-        if let Some(account) = account {
-            count(&mut self.accounts, account, now);
-        }
+        count(&mut self.targets, target, now);
     }
 
     /// The network's own count is kept when it was for another account: a spammer's own login clears nothing.
     pub fn succeeded(&mut self, now: Mono, from: IpAddr, account: AccountId) {
         self.trust(now, from, account);
-        self.accounts.remove(&account);
+        self.targets.remove(&Target::Account(account));
     }
 
     /// What the file remembers of an earlier login, after a restart.
@@ -111,7 +116,8 @@ fn make_room<K: Ord + Copy, V>(table: &mut BTreeMap<K, V>, key: &K, last: impl F
 mod tests {
     use super::*;
 
-    const ALICE: AccountId = AccountId(1);
+    const ALICE: Target = Target::Account(AccountId(1));
+    const NOBODY: Target = Target::Nobody(1);
 
     fn ip(text: &str) -> IpAddr {
         text.parse().expect("an address")
@@ -127,28 +133,28 @@ mod tests {
         let from = ip("192.0.2.1");
         let mut seen = Vec::new();
         for _ in 0..12 {
-            throttle.failed(at(0), from, None);
-            seen.push(throttle.delay(at(0), from, None).as_secs());
+            throttle.failed(at(0), from, NOBODY);
+            seen.push(throttle.delay(at(0), from, NOBODY).as_secs());
         }
         let free = LOGIN_FAILURES_FREE as usize;
         assert_eq!(seen[..free], vec![0; free]);
         assert_eq!(seen[free..free + 3], [1, 2, 4]);
         assert_eq!(seen.last(), Some(&LOGIN_DELAY_MAX.as_secs()));
         let later = at(0).after(LOGIN_FAILURES_FORGOTTEN_AFTER);
-        assert_eq!(throttle.delay(later, from, None), Duration::ZERO);
+        assert_eq!(throttle.delay(later, from, NOBODY), Duration::ZERO);
     }
 
     #[test]
     fn an_account_under_attack_stays_open_to_the_network_it_lately_used() {
         let mut throttle = Throttle::default();
-        throttle.succeeded(at(0), ip("192.0.2.7"), ALICE);
+        throttle.succeeded(at(0), ip("192.0.2.7"), AccountId(1));
         for host in 0..40 {
-            throttle.failed(at(1), ip(&format!("198.51.100.{host}")), Some(ALICE));
-            throttle.failed(at(1), ip("192.0.2.7"), None);
+            throttle.failed(at(1), ip(&format!("198.51.100.{host}")), ALICE);
+            throttle.failed(at(1), ip("192.0.2.7"), NOBODY);
         }
-        assert_eq!(throttle.delay(at(1), ip("192.0.2.7"), Some(ALICE)), Duration::ZERO);
-        assert_eq!(throttle.delay(at(1), ip("203.0.113.1"), Some(ALICE)), LOGIN_DELAY_MAX);
-        assert_eq!(throttle.delay(at(1), ip("203.0.113.1"), Some(AccountId(2))), Duration::ZERO);
+        assert_eq!(throttle.delay(at(1), ip("192.0.2.7"), ALICE), Duration::ZERO);
+        assert_eq!(throttle.delay(at(1), ip("203.0.113.1"), ALICE), LOGIN_DELAY_MAX);
+        assert_eq!(throttle.delay(at(1), ip("203.0.113.1"), Target::Account(AccountId(2))), Duration::ZERO);
         let much_later = at(1).after(LOGIN_GOOD_FOR);
         assert!(!throttle.trusts(much_later, Net::of(ip("192.0.2.7")), ALICE));
     }
@@ -164,9 +170,9 @@ mod tests {
     fn a_flood_of_networks_does_not_grow_the_table() {
         let mut throttle = Throttle::default();
         for n in 0..(THROTTLE_ENTRIES_MAX as u32 + 100) {
-            throttle.failed(at(u64::from(n)), IpAddr::V4(n.into()), Some(AccountId(i64::from(n))));
+            throttle.failed(at(u64::from(n)), IpAddr::V4(n.into()), Target::Nobody(u64::from(n)));
         }
         assert_eq!(throttle.nets.len(), THROTTLE_ENTRIES_MAX);
-        assert_eq!(throttle.accounts.len(), THROTTLE_ENTRIES_MAX);
+        assert_eq!(throttle.targets.len(), THROTTLE_ENTRIES_MAX);
     }
 }

@@ -6,6 +6,7 @@ mod world;
 mod binary;
 mod disk;
 mod fuzz;
+mod engine;
 mod interop;
 mod mime;
 mod model;
