@@ -5,8 +5,8 @@ mod world;
 
 mod binary;
 mod disk;
-mod fuzz;
 mod engine;
+mod fuzz;
 mod interop;
 mod mime;
 mod model;
