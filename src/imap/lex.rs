@@ -46,13 +46,24 @@ impl Set {
     /// The numbers of a set without `*` and `$`, as `known-uids` of RFC 7162 must be.
     pub fn plain(&self) -> Parsed<UidSet> {
         let Set::Ranges(ranges) = self else { return Err(Bad("$ is not allowed here")) };
-        let mut set = UidSet::new();
+        let mut numbers = Vec::with_capacity(ranges.len());
         for pair in ranges {
             let (Point::Number(a), Point::Number(b)) = pair else { return Err(Bad("* is not allowed here")) };
-            set.insert_range(*a.min(b), *a.max(b));
+            numbers.push((*a.min(b), *a.max(b)));
         }
-        Ok(set)
+        Ok(union(numbers))
     }
+}
+
+/// The set of all numbers in these ranges. Sorted first: what a hostile client sends from large to small would cost a
+/// shift of the whole set each.
+pub fn union(mut ranges: Vec<(u32, u32)>) -> UidSet {
+    ranges.sort_unstable();
+    let mut set = UidSet::new();
+    for (first, last) in ranges {
+        set.insert_range(first, last);
+    }
+    set
 }
 
 impl<'a> Parser<'a> {

@@ -78,9 +78,15 @@ impl Telling {
             self.stage = compare(selected, self.tell, cx)?;
         }
         let Some(stage) = &mut self.stage else { return Ok(()) };
-        stage.tell_gone(qresync, cx)?;
-        stage.tell_count(selected, cx)?;
-        stage.tell_flags(condstore, cx)?;
+        let through = stage
+            .tell_gone(qresync, cx)
+            .and_then(|()| stage.tell_count(selected, cx))
+            .and_then(|()| stage.tell_flags(condstore, cx));
+        // Half a telling cannot be repeated: the expunges would be told twice.
+        through.map_err(|pause| match pause {
+            Pause::Refuse(_) => Pause::Bye(reply::lost_track()),
+            pause => pause,
+        })?;
         selected.told(stage.next.clone());
         selected.gone_untold = stage.gone_untold;
         self.stage = None;
@@ -153,8 +159,7 @@ impl Stage {
         if std::mem::replace(&mut self.counted, true) {
             return Ok(());
         }
-        if self.next.len() > 0
-            && self.next.changed_since(self.since).iter().any(|(_, row)| row.uid >= self.new_from)
+        if self.next.uid_next > self.new_from && self.next.seq_from(self.new_from) as usize <= self.next.len()
         {
             emit::count(cx.output, u32::try_from(self.next.len()).unwrap_or(u32::MAX), "EXISTS");
         }

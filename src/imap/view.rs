@@ -8,7 +8,7 @@ use crate::session::{Answer, Cx};
 use crate::store::{Change, FlagNames, FlagOp, MailboxRow, Reply as Read, View, ViewAt};
 
 use super::command::By;
-use super::lex::{Point, Set};
+use super::lex::{Bad, Point, Set, union};
 use super::reply;
 use super::server::{Pause, ask};
 
@@ -129,18 +129,19 @@ impl Selected {
             By::Seq => u32::try_from(view.len()).unwrap_or(u32::MAX),
             By::Uid => view.at(u32::try_from(view.len()).unwrap_or(u32::MAX)).map_or(0, |row| row.uid.0),
         };
-        let mut numbers = UidSet::new();
+        let mut wanted = Vec::with_capacity(ranges.len());
         for (a, b) in ranges {
             let number = |point: &Point| if let Point::Number(number) = point { *number } else { last };
             let (first, end) = (number(a).min(number(b)), number(a).max(number(b)));
             let starred = matches!(a, Point::Last) || matches!(b, Point::Last);
             if by == By::Seq && end > last && !(last == 0 && starred) {
-                return Err(Pause::Refuse(reply::bad(super::lex::Bad("There are not that many messages"))));
+                return Err(Pause::Refuse(reply::bad(Bad("There are not that many messages"))));
             }
             if end >= 1 && last >= 1 {
-                numbers.insert_range(first.max(1), end);
+                wanted.push((first.max(1), end));
             }
         }
+        let numbers = union(wanted);
         match by {
             By::Seq => Ok(view.uids_of(&numbers)),
             By::Uid => Ok(clip(&numbers, view)),
@@ -196,6 +197,6 @@ fn missing(view: &View, matched: &[(u32, u32)]) -> UidSet {
 
 /// The next messages to be changed in one commit: from uid `from` on, those that `fits`, at most `UIDS_PER_WRITE_MAX`.
 pub fn next_part(view: &View, from: Uid, fits: impl Fn(&Change) -> bool) -> UidSet {
-    let rows = view.iter_from(1).map(|(_, row)| row).filter(|row| row.uid >= from && fits(row));
+    let rows = view.iter_from(view.seq_from(from)).map(|(_, row)| row).filter(fits);
     rows.take(limits::UIDS_PER_WRITE_MAX as usize).map(|row| row.uid.0).collect()
 }

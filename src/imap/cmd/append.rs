@@ -136,12 +136,10 @@ impl Running for Appending {
                 Stage::Staging(mut intake) => {
                     let result = answer(cx);
                     cx.budget.give(cx.budget.held());
-                    self.stage = match intake.staged(result) {
-                        Ok(()) => Stage::Feed(intake),
-                        Err(why) => {
-                            Stage::Draining(Box::new(Drain::literal(self.left)), reply::refused(&why))
-                        }
-                    };
+                    match intake.staged(result) {
+                        Ok(()) => self.stage = Stage::Feed(intake),
+                        Err(why) => self.give_up(*intake, reply::refused(&why), cx)?,
+                    }
                 }
                 Stage::LastSlice(mut intake) => {
                     cx.budget.give(cx.budget.held());
@@ -211,13 +209,22 @@ impl Appending {
             [b'\r', b'\n', ..] => 2,
             [] | [b'\r'] => return self.more(intake, core, cx),
             _ => {
-                let reply = reply::bad(Bad("APPEND takes one message, and nothing behind it"));
-                self.stage = Stage::Draining(Box::new(Drain::line()), reply);
-                return Ok(());
+                let why = Bad("APPEND takes one message, and nothing behind it");
+                return self.give_up(*intake, reply::bad(why), cx);
             }
         };
         cx.input.consume(length);
         self.finish(*intake, core, cx)
+    }
+
+    /// The message is refused: what was staged is discarded, what still comes is read away.
+    fn give_up(&mut self, intake: Intake, reply: Reply, cx: &mut Cx<'_>) -> Result<(), Pause> {
+        cx.budget.give(cx.budget.held());
+        self.stage = Stage::Draining(Box::new(Drain::literal(self.left)), reply);
+        match intake.abandon() {
+            Some(write) => Err(Pause::Wait(Want::Commit { write })),
+            None => Ok(()),
+        }
     }
 
     fn finish(&mut self, intake: Intake, core: &Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
