@@ -15,7 +15,6 @@ pub mod structure;
 pub mod summary;
 pub mod text;
 pub mod thread;
-pub mod trace;
 pub mod transfer;
 pub mod wire;
 pub mod words;

@@ -113,7 +113,8 @@ impl Conversation {
         self.next_command(cx).after(discard)
     }
 
-    /// What EHLO offers, in this order. Nothing that does not work.
+    /// What EHLO offers, in this order. Nothing that does not work. LIMITS (RFC 9422) names what `check_mail` and
+    /// `check_rcpt` count.
     fn keywords(&self, cx: &Cx<'_>) -> Vec<String> {
         let mut keywords: Vec<String> =
             ["PIPELINING", "8BITMIME", "SMTPUTF8", "CHUNKING", "BINARYMIME", "ENHANCEDSTATUSCODES"]

@@ -132,6 +132,8 @@ pub(super) enum Line {
     Else(Flow),
 }
 
+/// Many commands may come at a time (RFC 2920): they are dealt with one by one, in order, and what one of them waits for
+/// the next ones wait for too. Their replies leave together.
 impl Session for Conversation {
     fn step(&mut self, cx: &mut Cx<'_>) -> Want {
         for _ in 0..SMTP_COMMANDS_PER_STEP {
@@ -162,6 +164,7 @@ impl Session for Conversation {
 }
 
 impl Conversation {
+    /// A client that speaks before it is greeted has only pipelined too early: its words are heard after the greeting.
     fn greet(&mut self, cx: &mut Cx<'_>) -> Flow {
         reply::greeting(&cx.config.hostname).send(cx.output);
         self.next_command(cx)
