@@ -1,6 +1,7 @@
 //! `pillarbox serve`: the real thing. Also the one place that knows the logger.
 
 use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::base::time::Civil;
@@ -31,9 +32,18 @@ pub fn run(call: &Call) -> Result<Report, Trouble> {
     for (name, addr) in server.addresses() {
         log::info!("listening on {addr} for {name}");
     }
+    if quiet {
+        let _ = writeln!(std::io::stdout(), "{}", on_terminal(&db, server.addresses()));
+    }
     server.run()?;
     log::info!("stopped");
     Ok(Report::silent())
+}
+
+/// The log is quiet on a terminal, but nobody likes to look at nothing.
+fn on_terminal(db: &Path, addresses: &[(&'static str, SocketAddr)]) -> String {
+    let ports: Vec<String> = addresses.iter().map(|(name, addr)| format!("{name} {addr}")).collect();
+    format!("Serving {}: {}. Ctrl-C ends it.", db.display(), ports.join(", "))
 }
 
 /// Without any certificate nobody could log in: a self-signed one serves until there is a better one.

@@ -1,8 +1,10 @@
 //! The server's end of `FILE.sock`, through which commands change and ask a running server. Changes take the same path
-//! as everybody's: a value, to the engine, to the writer, answered after the fsync.
+//! as everybody's: a value, to the engine, to the writer, answered after the fsync. A client has one request open at a
+//! time, and waits for its answer before the next.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use mio::net::{UnixListener, UnixStream};
@@ -45,8 +47,9 @@ impl Control {
             {
                 return Err(error);
             }
-            // Mode 0600 by the process's umask.
             let mut listener = UnixListener::bind(reachable(&path).path())?;
+            // The umask has kept others out already; this is for the eye.
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
             registry.register(&mut listener, token, Interest::READABLE)?;
             Ok(listener)
         };
@@ -161,7 +164,7 @@ impl Client {
     fn receive(&mut self) -> std::io::Result<Option<Option<Request>>> {
         let mut chunk = [0; 4096];
         loop {
-            if let Some(length) = frame_length(&self.input).map_err(|()| ErrorKind::InvalidData)?
+            if let Some(length) = frame_length(&self.input).map_err(|_| ErrorKind::InvalidData)?
                 && self.input.len() >= length
             {
                 let rest = self.input.split_off(length);

@@ -1,6 +1,7 @@
 //! UDP sockets for DNS, one for each that the engine asks for, on a port of the system's choice.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -20,15 +21,14 @@ pub struct Datagrams {
 impl Datagrams {
     /// Sends, or does not: a datagram may be lost anywhere, and the engine asks again.
     pub fn send(&mut self, registry: &Registry, ticket: Ticket, token: Token, to: SocketAddr, bytes: &[u8]) {
-        if !self.open.contains_key(&ticket) {
-            match open(registry, token, to) {
-                Ok(socket) => self.open.insert(ticket, socket),
+        let socket = match self.open.entry(ticket) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(none) => match open(registry, token, to) {
+                Ok(socket) => none.insert(socket),
                 Err(error) => return log::warn!("no socket for a DNS question to {to}: {error}"),
-            };
-        }
-        if let Some(socket) = self.open.get(&ticket)
-            && let Err(error) = socket.send_to(bytes, to)
-        {
+            },
+        };
+        if let Err(error) = socket.send_to(bytes, to) {
             log::debug!("a DNS question to {to} was not sent: {error}");
         }
     }

@@ -44,11 +44,15 @@ fn seal(fields: &[&str]) -> Vec<u8> {
     frame
 }
 
-/// How long the first frame of `bytes` is, once its length is at hand. `Err`: longer than any frame may be.
-pub fn frame_length(bytes: &[u8]) -> Result<Option<usize>, ()> {
+/// A frame says that it is longer than any may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
+
+/// How long the first frame of `bytes` is, once its length is at hand.
+pub fn frame_length(bytes: &[u8]) -> Result<Option<usize>, TooLong> {
     let Some((head, _)) = bytes.split_first_chunk::<4>() else { return Ok(None) };
-    let length = usize::try_from(u32::from_be_bytes(*head)).map_err(|_| ())?;
-    if length > limits::CONTROL_FRAME_BYTES_MAX { Err(()) } else { Ok(Some(length + 4)) }
+    let length = usize::try_from(u32::from_be_bytes(*head)).map_err(|_| TooLong)?;
+    if length > limits::CONTROL_FRAME_BYTES_MAX { Err(TooLong) } else { Ok(Some(length + 4)) }
 }
 
 /// The fields of one whole frame.
@@ -287,7 +291,7 @@ mod tests {
         for frame in [&b""[..], b"\0\0\0\x05\0\0\0\x09a", b"\0\0\0\x02\0\0", b"\0\0\0\x05\0\0\0\x01\xff"] {
             assert_eq!(Request::unseal(frame), None);
         }
-        assert_eq!(frame_length(b"\xff\xff\xff\xff"), Err(()));
+        assert_eq!(frame_length(b"\xff\xff\xff\xff"), Err(TooLong));
         assert_eq!(frame_length(b"\0\0"), Ok(None));
     }
 }

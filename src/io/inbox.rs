@@ -63,3 +63,22 @@ pub fn spawn(
         },
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_noted_and_wakes_the_loop() {
+        let mut poll = mio::Poll::new().expect("a poll");
+        let waker = Waker::new(poll.registry(), mio::Token(0)).expect("a waker");
+        let inbox = Inbox::new(waker);
+        let thread = spawn("reader", &inbox, || panic!("on purpose")).expect("a thread");
+        thread.join().expect("the fence holds");
+        let mut events = mio::Events::with_capacity(1);
+        poll.poll(&mut events, Some(std::time::Duration::from_secs(10))).expect("events");
+        assert_eq!(events.iter().count(), 1);
+        assert!(matches!(inbox.take().as_slice(), [Note::Died("reader")]));
+        assert!(inbox.take().is_empty());
+    }
+}

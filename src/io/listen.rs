@@ -28,6 +28,8 @@ pub struct Listener {
     ready: bool,
     /// The system had no room for another connection: not before then.
     retry: Option<Mono>,
+    /// That has been logged, once until it is over.
+    complained: bool,
 }
 
 /// What came of one attempt to accept.
@@ -42,7 +44,7 @@ impl Listener {
             let std = open(wanted.addr)?;
             let local = std.local_addr()?;
             let socket = TcpListener::from_std(std);
-            Ok(Listener { wanted, local, socket, ready: false, retry: None })
+            Ok(Listener { wanted, local, socket, ready: false, retry: None, complained: false })
         };
         open().map_err(|error: std::io::Error| Failure::Port(sentence(wanted.addr, &error)))
     }
@@ -74,12 +76,17 @@ impl Listener {
             return Accepted::Nobody;
         }
         match self.socket.accept() {
-            Ok((stream, from)) => return Accepted::One(stream, from),
+            Ok((stream, from)) => {
+                self.complained = false;
+                return Accepted::One(stream, from);
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.ready = false,
             // The one who knocked is gone already; the next may be there.
             Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
             Err(error) => {
-                log::warn!("no connection can be accepted on {}: {error}", self.local);
+                if !std::mem::replace(&mut self.complained, true) {
+                    log::warn!("no connection can be accepted on {} for now: {error}", self.local);
+                }
                 self.retry = Some(now.mono.after(limits::ACCEPT_RETRY));
             }
         }
