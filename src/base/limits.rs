@@ -28,8 +28,6 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Encrypted bytes that wait for the socket; what lies beyond stays in the session's output, where it counts.
 pub const WIRE_BYTES_HIGH: usize = 32 * 1024;
-/// Encrypted bytes of one record with its header (RFC 8446 section 5.2, and TLS 1.2's 2048 bytes of expansion).
-pub const TLS_RECORD_BYTES_MAX: usize = 16 * 1024 + 2048 + 5;
 /// Bytes of one TLS handshake message with its records: more than the longest ClientHello with everything in it.
 pub const TLS_HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
 /// Commits in flight beyond which new messages are not taken on (451): some 2 s of a slow SD card.

@@ -7,6 +7,7 @@ use crate::base::{ConnId, Mono, Now, Wall};
 use crate::store::{Admin, Write};
 
 use super::answers::Author;
+use super::conn::Wait;
 use super::deadlines::Due;
 use super::{Effect, Engine};
 
@@ -77,9 +78,13 @@ impl Engine {
         let grace = now.mono.after(STOP_TIMEOUT);
         self.stopping = Some(grace);
         self.deadlines.add(grace, Due::Stop);
-        let all: Vec<ConnId> = self.conns.keys().copied().collect();
-        for id in all {
-            self.wake(id);
+        let all: Vec<(ConnId, Wait)> = self.conns.iter().map(|(id, conn)| (*id, conn.wait)).collect();
+        for (id, wait) in all {
+            match wait {
+                // Nothing has been said yet that could be finished.
+                Wait::Open | Wait::Tls => self.hang_up(now, id),
+                _ => self.wake(id),
+            }
         }
     }
 
@@ -91,9 +96,13 @@ impl Engine {
         }
     }
 
+    /// Nobody is left after `Stop`, and this has not been said yet.
+    pub(super) fn is_over(&self) -> bool {
+        self.stopping.is_some() && self.conns.is_empty() && self.in_flight == 0 && !self.stopped
+    }
+
     pub(super) fn say_stopped(&mut self) {
-        let over = self.stopping.is_some() && self.conns.is_empty() && self.in_flight == 0;
-        if over && !self.stopped {
+        if self.is_over() {
             self.stopped = true;
             self.effects.push(Effect::Stopped);
         }

@@ -440,7 +440,11 @@ impl Engine {
         !self.ready.is_empty()
             || !self.effects.is_empty()
             || !self.commits.is_empty()
+            || self.reload
             || self.reload_certificate
+            || self.passwords.has_news()
+            || self.resolver.has_news()
+            || self.is_over()
     }
 
     /// Bytes on their way to the peer of `conn`, encrypted where it is.

@@ -81,6 +81,10 @@ impl Passwords {
         self.hashed.push((ticket, matched));
     }
 
+    pub fn has_news(&self) -> bool {
+        !self.hashed.is_empty()
+    }
+
     /// These credentials no longer hold.
     pub fn forget(&mut self, credentials: &[CredentialId]) {
         for credential in credentials {

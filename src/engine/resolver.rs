@@ -43,6 +43,10 @@ impl Resolver {
             self.received.push((socket, from, bytes.to_vec()));
         }
     }
+
+    pub fn has_news(&self) -> bool {
+        !self.received.is_empty()
+    }
 }
 
 impl Engine {

@@ -456,6 +456,9 @@ fn one_network_cannot_take_all_connections() {
     }
     assert!(bench.connect_from(0, "[2001:db8::1:2:3:4]:25").is_none());
     assert!(bench.connect_from(0, "192.0.2.9:25").is_some());
+    for port in 0..limits::CONNECTIONS_PER_ADDRESS_MAX + 1 {
+        assert!(bench.connect_from(0, &format!("127.0.0.1:{port}")).is_some(), "our own machine is no flood");
+    }
     bench.on(Event::Lost { conn: last.expect("connected") });
     assert!(bench.connect_from(0, "[2001:db8::ffff]:25").is_some());
 }

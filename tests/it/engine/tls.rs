@@ -310,6 +310,14 @@ fn a_peer_that_never_shakes_hands_is_let_go() {
 }
 
 #[test]
+fn stop_does_not_wait_for_a_handshake() {
+    let mut bench = bench();
+    let conn = bench.connect(0);
+    bench.on(Event::Stop);
+    assert!(bench.closed(conn));
+}
+
+#[test]
 fn a_new_certificate_serves_new_connections_without_a_restart() {
     let mut bench = bench();
     let seen = |bench: &mut Bench| {
