@@ -1,0 +1,145 @@
+//! Every command, with and without a server, and what a running server makes of a change.
+
+use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::*;
+
+/// The life of a box in commands. The same with and without a server.
+fn administer(db: &Path) {
+    run(db, "domain add example.test").well();
+    run(db, "domain add example.test").badly(4, "exists already");
+    assert_eq!(run(db, "domain list").well(), "box.test\nexample.test\n");
+    run_with(db, "pw\n", "account add ann@example.test --password-stdin").well();
+    run_with(db, "pw\n", "account add bob@elsewhere.test --password-stdin")
+        .badly(4, "domain is not served here");
+    run_with(db, "\n", "account add bob@box.test --password-stdin").badly(2, "empty password");
+    run_with(db, "pw\n", "account add bob --password-stdin").badly(2, "not an address");
+    run(db, "account add bob@box.test").badly(2, "--password-stdin");
+    assert!(run(db, "account list").well().contains("ann@example.test  0 messages"));
+    run_with(db, "other\n", "account password ann@example.test --password-stdin").well();
+    run_with(db, "other\n", "account password nobody@box.test --password-stdin").badly(4, "no such account");
+    run(db, "account quota ann@example.test 1000000").well();
+    assert!(run(db, "account list --json").well().contains("\"quota-bytes\":1000000"));
+
+    let made = run(db, "account app add ann@example.test phone --scope read-only --json").well();
+    assert_eq!(text_field(&made, "password").map(|secret| secret.len()), Some(18), "{made}");
+    run(db, "account app add ann@example.test phone").badly(4, "exists already");
+    run(db, "account app add ann@example.test watch --scope nothing").badly(2, "no scope");
+    assert!(run(db, "account app list ann@example.test").well().contains("phone  read-only"));
+    run(db, "account app revoke ann@example.test phone").well();
+    run(db, "account app revoke ann@example.test phone").badly(4, "no such password");
+
+    run(db, "address add sales@box.test ann@example.test").well();
+    run(db, "address add *@example.test ann@example.test").well();
+    run(db, "address add sales@box.test ann@example.test").badly(4, "exists already");
+    let addresses = run(db, "address list ann@example.test").well();
+    assert!(addresses.contains("sales@box.test") && addresses.contains("*@example.test"), "{addresses}");
+    run(db, "domain remove example.test").badly(4, "in use");
+    run(db, "address remove sales@box.test").well();
+    run(db, "address remove sales@box.test").badly(4, "no such address");
+    run(db, "address remove *@example.test").well();
+
+    assert_eq!(run(db, "config get tag-separators").well(), "+\n");
+    run(db, "config set tag-separators -").well();
+    assert_eq!(run(db, "config get tag-separators").well(), "-\n");
+    run(db, "config set message-bytes-max many").badly(2, "message-bytes-max");
+    run(db, "config set no-such-thing 1").badly(2, "no setting");
+    run(db, "config set tag-separators").well();
+    assert!(run(db, "config list").well().contains("tag-separators = +  (default)"));
+
+    run(db, "account remove ann@example.test").badly(2, "--yes");
+    run(db, "account remove ann@example.test --yes").well();
+    run(db, "domain remove example.test").well();
+    assert_eq!(run(db, "domain list").well(), "box.test\n");
+    let status = run(db, "status --json").well();
+    assert!(status.contains("\"accounts\":1") && status.contains("\"domains\":1"), "{status}");
+    run(db, "verify").well();
+}
+
+#[test]
+fn commands_work_without_a_server() {
+    let (_folder, db) = small_box();
+    administer(&db);
+    assert!(run(&db, "status --json").well().contains("\"running\":false"));
+    run(&db, "reload").badly(4, "no server runs");
+    run(&db, "rebuild").well();
+    run(&db, "verify").well();
+}
+
+#[test]
+fn commands_work_beside_a_server() {
+    let (_folder, db) = small_box();
+    let server = Box::serve(&db);
+    administer(&db);
+    run(&db, "reload").well();
+    run(&db, "rebuild").badly(5, "stop it before");
+    run(&db, "restore nothing.db").badly(5, "stop it before");
+    assert!(run(&db, "status").well().contains("server: running"));
+    run(&db, "serve").badly(5, "another pillarbox works on");
+    assert!(server.stop().success());
+}
+
+#[test]
+fn a_changed_setting_moves_the_listeners_of_a_running_server() {
+    let (_folder, db) = small_box();
+    let server = Box::serve(&db);
+    let before = server.address("imap");
+    run(&db, "config set listen-imap 127.0.0.1:0 ").well();
+    server.plain("imap").expect("* OK");
+    run(&db, "config set listen-smtp [::1]:0").well();
+    let end = Instant::now() + PATIENCE;
+    while server.address("smtp").is_ipv4() {
+        assert!(Instant::now() < end, "still at the old address");
+    }
+    greeted(&server);
+    assert_eq!(server.address("imap"), before, "what is as before stays open");
+}
+
+#[test]
+fn a_new_password_ends_the_old_ones_connections() {
+    let (_folder, db) = small_box();
+    let server = Box::serve(&db);
+    let mut talk = server.imap("secret1");
+    run_with(&db, "secret2\n", "account password me@box.test --password-stdin").well();
+    let said = Instant::now();
+    while talk.maybe_line().is_some() {}
+    assert!(said.elapsed() < Duration::from_secs(1), "it took {:?}", said.elapsed());
+    let mut old = server.tls("imaps");
+    old.expect("* OK");
+    old.say("a LOGIN me@box.test secret1");
+    old.expect("a NO");
+    server.imap("secret2");
+}
+
+#[test]
+fn a_certificate_from_files_is_served_and_read_again_on_hangup() {
+    let (folder, db) = small_box();
+    let (chain, key) = (folder.path().join("chain.pem"), folder.path().join("key.pem"));
+    let write = || {
+        let pair = rcgen::generate_simple_self_signed(vec!["box.test".into()]).expect("a certificate");
+        std::fs::write(&chain, pair.cert.pem()).expect("a file");
+        std::fs::write(&key, pair.signing_key.serialize_pem()).expect("a file");
+        let digest = ring::digest::digest(&ring::digest::SHA256, pair.cert.der());
+        digest.as_ref().iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+    };
+    let first = write();
+    run(&db, &format!("config set tls-cert {}", chain.display())).well();
+    run(&db, &format!("config set tls-key {}", key.display())).well();
+    let server = Box::serve(&db);
+    Talk::new(tls(connect(server.address("imaps")), Some(first))).expect("* OK");
+    let second = write();
+    server.signal(Signal::HUP);
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let mut stream = tls(connect(server.address("imaps")), Some(second.clone()));
+        let mut byte = [0];
+        if matches!(stream.read(&mut byte), Ok(1)) {
+            break;
+        }
+        assert!(Instant::now() < end, "still the old certificate");
+    }
+}
