@@ -293,6 +293,26 @@ mod tests {
     }
 
     #[test]
+    fn a_submitted_header_without_end_is_refused_and_not_kept() {
+        let mut budget = Budget::lend(BODY_BUDGET_BYTES, 0);
+        let completion = Completion { date: String::new(), message_id: String::new() };
+        let mut content = Content::submitted(String::new(), completion, u64::MAX, Wall(0));
+        let line = b"X: some\r\n".repeat(1_000);
+        for _ in 0..SUBMIT_HEADER_BYTES_MAX / line.len() + 1 {
+            while let Room::Stage(_) = content.room(line.len(), &mut budget) {
+                content.committed(Ok(Done::Staged(crate::base::BodyId(1))), &mut budget);
+            }
+            content.feed(&line, &mut budget);
+        }
+        assert!(content.is_refused() && budget.held() == 0);
+        content.close();
+        assert!(matches!(
+            content.finish(&mut budget),
+            Finish::Commit(Write::Discard { .. }) | Finish::Refused(Refusal::HeaderTooLarge)
+        ));
+    }
+
+    #[test]
     fn a_refused_message_holds_no_memory_and_says_why_at_its_end() {
         let mut budget = Budget::lend(BODY_BUDGET_BYTES, 0);
         let mut content = Content::arriving("Return-Path: <>\r\n".into(), 10, Wall(0));

@@ -87,17 +87,17 @@ impl Conversation {
             Act::Rcpt(recipient) => self.proceed_rcpt(cx, recipient),
             Act::Data => self.proceed_data(cx),
             Act::Chunk(args) => self.proceed_chunk(cx, args),
-            Act::Reset => self.drop_and_say(cx, &reply::ok()),
+            Act::Reset => self.proceed_reset(cx),
             Act::StartTls => self.proceed_starttls(cx),
             Act::Auth(step) => self.proceed_auth(cx, step),
             Act::Say(reply) => self.say(cx, &reply),
-            Act::Quit => self.drop_and_say(cx, &reply::goodbye(&cx.config.hostname)),
+            Act::Quit => self.say(cx, &reply::goodbye(&cx.config.hostname)),
         }
     }
 
-    fn drop_and_say(&mut self, cx: &mut Cx<'_>, reply: &Reply) -> Flow {
+    fn proceed_reset(&mut self, cx: &mut Cx<'_>) -> Flow {
         let discard = self.drop_mail(cx);
-        self.say(cx, reply).after(discard)
+        self.say(cx, &reply::ok()).after(discard)
     }
 
     /// A second EHLO is a RSET too (RFC 5321 section 4.1.4).

@@ -179,23 +179,19 @@ impl Conversation {
     /// Says it and goes on as the reply asks.
     pub fn say(&mut self, cx: &mut Cx<'_>, reply: &Reply) -> Flow {
         reply.send(cx.output);
-        if reply.closes() {
-            return Flow::On(State::Closed);
-        }
-        self.next_command(cx)
+        if reply.closes() { self.close(cx) } else { self.next_command(cx) }
+    }
+
+    /// Everything is said, or nobody is there to hear it.
+    fn close(&mut self, cx: &mut Cx<'_>) -> Flow {
+        let discard = self.drop_mail(cx);
+        Flow::On(State::Closed).after(discard)
     }
 
     /// Gives the transaction up, if there is one. What of it is staged already is to be discarded: `Flow::after`.
     pub fn drop_mail(&mut self, cx: &mut Cx<'_>) -> Option<Write> {
         let chunks = self.mail.take().and_then(|mail| mail.chunks)?;
         chunks.abandon(cx.budget)
-    }
-
-    /// The last words.
-    fn leave(&mut self, cx: &mut Cx<'_>, last_words: &Reply) -> Flow {
-        let discard = self.drop_mail(cx);
-        last_words.send(cx.output);
-        Flow::On(State::Closed).after(discard)
     }
 
     /// Back to before EHLO: what was said in the clear does not count under TLS (RFC 3207 section 4.2).
@@ -236,14 +232,13 @@ impl Conversation {
             return Line::Else(Flow::On(State::Overlong));
         }
         if cx.input.eof() {
-            let discard = self.drop_mail(cx);
-            return Line::Else(Flow::On(State::Closed).after(discard));
+            return Line::Else(self.close(cx));
         }
         if cx.closing {
-            return Line::Else(self.leave(cx, &reply::shutting_down(&cx.config.hostname)));
+            return Line::Else(self.say(cx, &reply::shutting_down(&cx.config.hostname)));
         }
         if cx.now.mono >= self.until {
-            return Line::Else(self.leave(cx, &reply::timeout(&cx.config.hostname)));
+            return Line::Else(self.say(cx, &reply::timeout(&cx.config.hostname)));
         }
         Line::Wait(Want::Bytes { until: self.until })
     }
@@ -257,7 +252,7 @@ impl Conversation {
         }
         cx.input.clear();
         if cx.input.eof() {
-            return Flow::On(State::Closed);
+            return self.close(cx);
         }
         if cx.now.mono >= self.until {
             return self.say(cx, &reply::timeout(&cx.config.hostname));

@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use pillarbox::mime::{self, PartMap, Section, Summarizer, Summary};
 
+pub mod smtp;
+
 /// All targets with their names and what a corpus for them looks like.
 pub const TARGETS: &[(&str, Target, Corpus)] = &[
     ("mime", mime, Corpus::Messages),
@@ -12,6 +14,8 @@ pub const TARGETS: &[(&str, Target, Corpus)] = &[
     ("mime_fields", mime_fields, Corpus::Messages),
     ("mime_structure", mime_structure, Corpus::Lines(STRUCTURES)),
     ("mime_parts", mime_parts, Corpus::Bytes),
+    ("smtp_exchanger", smtp::exchanger, Corpus::Lines(smtp::DIALOGS)),
+    ("smtp_submission", smtp::submission, Corpus::Lines(smtp::DIALOGS)),
 ];
 
 pub type Target = fn(&[u8]);
