@@ -1,7 +1,7 @@
 //! Pieces of responses in wire form (RFC 9051 section 9), written straight into the output. Nothing here decides what
 //! to say.
 
-use crate::base::time::Civil;
+use crate::base::time::{Civil, MONTHS};
 use crate::base::{ModSeq, Output, Uid, Wall};
 use crate::store::{Flags, Reader, StoreError};
 
@@ -130,17 +130,27 @@ pub fn modseq(out: &mut Output, modseq: ModSeq) {
     out.push(b")");
 }
 
-/// ` 1-Jan-1970 00:00:00 +0000` in quotes, always in UTC.
+/// `" 1-Jan-1970 00:00:00 +0000"`, always in UTC. By hand, because it is written once for each message of a FETCH.
 pub fn date_time(out: &mut Output, at: Wall) {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let c = Civil::from_unix(at.unix());
     let month = MONTHS.get(usize::from(c.month).wrapping_sub(1)).copied().unwrap_or("Jan");
-    let year = c.year.clamp(0, 9999);
-    out.str(&format!(
-        "\"{:2}-{month}-{year:04} {:02}:{:02}:{:02} +0000\"",
-        c.day, c.hour, c.minute, c.second
-    ));
+    let year = c.year.clamp(0, 9999) as u32;
+    let mut text = *b"\" 1-Jan-1970 00:00:00 +0000\"";
+    two_digits(&mut text[1..3], u32::from(c.day));
+    if c.day < 10 {
+        text[1] = b' ';
+    }
+    text[4..7].copy_from_slice(month.as_bytes());
+    two_digits(&mut text[8..10], year / 100);
+    two_digits(&mut text[10..12], year % 100);
+    two_digits(&mut text[13..15], u32::from(c.hour));
+    two_digits(&mut text[16..18], u32::from(c.minute));
+    two_digits(&mut text[19..21], u32::from(c.second));
+    out.push(&text);
+}
+
+fn two_digits(into: &mut [u8], number: u32) {
+    into.copy_from_slice(&[b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]);
 }
 
 /// `* n WORD`: EXISTS, RECENT, EXPUNGE.
@@ -198,5 +208,7 @@ mod tests {
         assert_eq!(written(|out| number(out, 0)), "0");
         assert_eq!(written(|out| number(out, u64::MAX)), u64::MAX.to_string());
         assert_eq!(written(|out| date_time(out, Wall::from_unix(0))), "\" 1-Jan-1970 00:00:00 +0000\"");
+        let at = Wall::from_unix(1_795_468_194);
+        assert_eq!(written(|out| date_time(out, at)), "\"23-Nov-2026 21:09:54 +0000\"");
     }
 }

@@ -205,7 +205,8 @@ impl Stage {
     }
 
     fn tell_row(&self, seq: u32, row: Change, condstore: bool, cx: &mut Cx<'_>) -> Result<(), StoreError> {
-        if row.uid >= self.new_from {
+        let told = |own: &Own| own.told && own.modseq == row.modseq && own.uids.contains(row.uid.0);
+        if row.uid >= self.new_from || self.own.iter().any(told) {
             return Ok(());
         }
         let known = !self.loud.contains(row.uid.0) && self.is_known(row, cx.store)?;

@@ -46,6 +46,8 @@ pub struct Own {
     pub uids: UidSet,
     pub op: FlagOp,
     pub flags: FlagNames,
+    /// The client has been told flags and modseq as they are now, in the answer to its command.
+    pub told: bool,
 }
 
 impl Selected {

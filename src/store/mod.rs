@@ -8,6 +8,7 @@ mod account;
 pub mod backup;
 mod changes;
 mod commit;
+mod judge;
 mod mailbox;
 mod message;
 mod open;

@@ -10,6 +10,7 @@ mod fuzz;
 mod interop;
 mod mime;
 mod model;
+mod search;
 mod sim;
 mod smtp;
 mod store;

@@ -91,8 +91,8 @@ impl Running for Fetch {
         let Some(work) = &mut self.work else { return Err(Pause::Gone) };
         work.tell_vanished(cx)?;
         match work.source {
-            Source::View => work.from_view(cx)?,
-            Source::Rows { .. } => work.from_rows(core, cx)?,
+            Source::View => work.answer_by_view(cx)?,
+            Source::Rows { .. } => work.answer_by_rows(core, cx)?,
         }
         Ok(work.reply())
     }
@@ -212,7 +212,7 @@ impl Work {
     }
 
     /// Writes as many responses as there is room for; nothing is read.
-    fn from_view(&mut self, cx: &mut Cx<'_>) -> Result<(), Pause> {
+    fn answer_by_view(&mut self, cx: &mut Cx<'_>) -> Result<(), Pause> {
         let Some(from) = self.from else { return Ok(()) };
         for range in self.uids.ranges_from(from.0) {
             for (seq, row) in self.view.iter_from(self.view.seq_from(Uid(*range.start()))) {
@@ -232,7 +232,7 @@ impl Work {
     }
 
     /// Reads, marks and writes one slice of rows after the other.
-    fn from_rows(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
+    fn answer_by_rows(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
         self.take_answer(core, cx)?;
         loop {
             let Source::Rows { columns, mark_seen, batch } = &mut self.source else { return Ok(()) };
@@ -280,7 +280,8 @@ impl Work {
                     first,
                     limits::READ_ROWS_MAX,
                 )?;
-                selected.own.push(Own { modseq, uids: changed.clone(), op: FlagOp::Add, flags: seen_flag() });
+                let (op, flags, told) = (FlagOp::Add, seen_flag(), true);
+                selected.own.push(Own { modseq, uids: changed.clone(), op, flags, told });
                 batch.seen = Some(Seen { changed, now });
             }
             // A refused mark (a full disk, say) does not keep anybody from reading.

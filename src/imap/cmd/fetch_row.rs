@@ -179,7 +179,7 @@ impl Message {
                 State::Unopened { item } | State::Open { item } => item,
             };
             if item == wanted.items.len() {
-                self.close(wanted, cx)?;
+                self.close(row, wanted, cx)?;
                 return Ok(Written::All);
             }
             self.item(item, row, arena, wanted, cx)?;
@@ -286,9 +286,14 @@ impl Message {
         Ok(None)
     }
 
-    /// Flags that this command has changed are told in the same response (RFC 9051 section 6.4.5).
-    fn close(&mut self, wanted: &mut Wanted, cx: &mut Cx<'_>) -> Result<(), StoreError> {
+    /// Flags that this command has changed are told in the same response (RFC 9051 section 6.4.5), to clients that know
+    /// CONDSTORE with the UID, as all changes are (RFC 7162 section 3.2.4).
+    fn close(&mut self, row: &Row, wanted: &mut Wanted, cx: &mut Cx<'_>) -> Result<(), StoreError> {
         if self.marked && !wanted.items.contains(&Item::Flags) {
+            if wanted.modseq_with_flags && !wanted.items.contains(&Item::Uid) {
+                self.before_item(cx.output);
+                uid(cx.output, row.uid.0);
+            }
             self.before_item(cx.output);
             wanted.write_flags(self.flags, self.modseq, cx.output, cx.store)?;
         }

@@ -124,7 +124,13 @@ impl Store {
             part.remove(uid);
         }
         if self.silent {
-            selected.own.push(Own { modseq, uids: changed, op: self.op, flags: self.flags.clone() });
+            selected.own.push(Own {
+                modseq,
+                uids: changed,
+                op: self.op,
+                flags: self.flags.clone(),
+                told: false,
+            });
             return Ok(());
         }
         for range in part.ranges() {
