@@ -14,5 +14,6 @@ mod search;
 mod sim;
 mod smtp;
 mod store;
+mod store_faults;
 mod tidy;
 mod transcripts;

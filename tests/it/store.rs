@@ -20,7 +20,10 @@ pub struct Box_ {
 
 impl Box_ {
     pub fn new() -> Box_ {
-        let dir = folder();
+        Box_::within(folder())
+    }
+
+    pub fn within(dir: tempfile::TempDir) -> Box_ {
         let path = dir.path().join("box.db");
         let mut writer = Writer::create(&path).expect("a new file");
         one(&mut writer, Write::Admin(Admin::AddDomain { name: "box.test".into() })).expect("a domain");
