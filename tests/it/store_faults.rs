@@ -63,11 +63,16 @@ impl World {
         let account = it.account;
         let target = || Target { account, place: Place::Inbox, flags: Default::default() };
         let deliver = |text: &Vec<u8>| Deliver { body: body(text), to: vec![target()], received: NOW };
-        let batch = texts.iter().zip(0..).map(|(text, n)| (Ticket(n), Write::Deliver(deliver(text)))).collect();
+        let batch =
+            texts.iter().zip(0..).map(|(text, n)| (Ticket(n), Write::Deliver(deliver(text)))).collect();
         if let Ok(outcomes) = it.writer.commit(batch) {
             for ((_, outcome), text) in outcomes.into_iter().zip(texts) {
                 if let Ok(Done::Delivered(to)) = outcome.result {
-                    assert_eq!(self.acknowledged.insert(to[0].uid.0, text), None, "a uid was given out twice");
+                    assert_eq!(
+                        self.acknowledged.insert(to[0].uid.0, text),
+                        None,
+                        "a uid was given out twice"
+                    );
                 }
             }
         }
@@ -106,7 +111,9 @@ impl World {
                 from: Uid(1),
                 columns: Columns { body: true, ..Columns::default() },
             };
-            let Ok(Reply::Rows(rows)) = it.reader.answer(&question) else { panic!("uid {uid} cannot be read") };
+            let Ok(Reply::Rows(rows)) = it.reader.answer(&question) else {
+                panic!("uid {uid} cannot be read")
+            };
             assert_eq!(rows.rows.len(), 1, "uid {uid} was acknowledged and is gone");
             assert!(&rows.arena[rows.rows[0].first_slice.clone()] == text, "uid {uid} shows another message");
         }
@@ -144,13 +151,15 @@ fn nothing_acknowledged_is_lost_to_a_failing_disk() {
 #[test]
 fn an_upload_cut_short_by_a_crash_can_never_be_finished_wrong() {
     let mut world = World::new(7);
-    let slice = |byte| Slice { stored: vec![byte; SLICE_BYTES], compressed: false, length: SLICE_BYTES as u32 };
+    let slice =
+        |byte| Slice { stored: vec![byte; SLICE_BYTES], compressed: false, length: SLICE_BYTES as u32 };
     let stage = |body, seq, byte| Write::Stage { body, seq, slice: slice(byte), now: NOW };
     let it = world.it.as_mut().expect("open");
     let Ok(Done::Staged(body)) = it.put(stage(None, 0, 1)) else { panic!("not staged") };
     world.crash();
     let it = world.it.as_mut().expect("open");
-    let staged = NewBody::Staged { body, size: SLICE_BYTES as u64, sha256: [0; 32], summary: Summary::default() };
+    let staged =
+        NewBody::Staged { body, size: SLICE_BYTES as u64, sha256: [0; 32], summary: Summary::default() };
     assert!(it.put(stage(Some(body), 1, 2)).is_err());
     let target = Target { account: it.account, place: Place::Inbox, flags: Default::default() };
     let deliver = Write::Deliver(Deliver { body: staged, to: vec![target], received: NOW });
