@@ -3,14 +3,15 @@
 use std::io::{Read, Write as _};
 use std::sync::Arc;
 
-use pillarbox::base::{Config, ConnId, limits};
+use pillarbox::base::{Config, ConnId, Wall, limits};
 use pillarbox::engine::{Event, Pem, ServiceKind};
+use pillarbox::store::{Admin, Write};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme};
 
-use super::bench::{Bench, open_echo, open_starttls, service};
+use super::bench::{Bench, WALL, open_echo, open_starttls, service};
 use super::implicit;
 
 /// Checks signatures but believes every certificate; notes which one it saw.
@@ -335,6 +336,21 @@ fn a_new_certificate_serves_new_connections_without_a_restart() {
     let broken = Pem { chain: "none".into(), key: "none".into() };
     bench.on(Event::Pem(Some(broken)));
     assert_eq!(new, seen(&mut bench), "a broken one leaves the old in place");
+}
+
+#[test]
+fn a_certificate_put_into_the_file_serves_at_once() {
+    let mut bench = Bench::with(vec![implicit(service("echo", open_echo))], None, Config::default());
+    let Pem { chain, key } = pem("box.test");
+    let now = Wall::from_unix(WALL);
+    let set = Admin::SetCertificate { name: "default".into(), chain_pem: chain, key_pem: key, now };
+    bench.engine.admin(Write::Admin(set));
+    bench.run();
+    bench.commit();
+    let conn = bench.connect(0);
+    let mut client = Client::modern(conn);
+    client.talk(&mut bench);
+    assert_eq!(client.say(&mut bench, b"hello"), "hello");
 }
 
 #[test]
