@@ -10,7 +10,7 @@
 //! | RFC 3501 IMAP4rev1 | done; `\Recent` is never set and RECENT is always 0, SELECT says no UNSEEN (both left to us) |
 //! | RFC 7888 LITERAL+ | done; LITERAL- is not advertised beside it (section 5) |
 //! | RFC 4959 SASL-IR | done |
-//! | RFC 4616 PLAIN | done; acting for another user is refused |
+//! | RFC 4616 AUTH=PLAIN, and AUTH=LOGIN that has no RFC | done; acting for another user is refused |
 //! | RFC 2971 ID | done |
 //! | RFC 5161 ENABLE | done |
 //! | RFC 2342 NAMESPACE | done; one personal namespace |

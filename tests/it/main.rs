@@ -7,6 +7,7 @@ mod binary;
 mod disk;
 mod engine;
 mod fuzz;
+mod imap;
 mod interop;
 mod mime;
 mod model;

@@ -265,6 +265,7 @@ impl Running for Close {
     }
 }
 
+/// RFC 3691: as CLOSE, but nothing is expunged.
 pub fn unselect(_: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
     Ok(once(|core, _| {
         core.selected = None;

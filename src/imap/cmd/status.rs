@@ -1,4 +1,4 @@
-//! STATUS (RFC 9051 section 6.3.11): counters that are kept at each commit, so it costs two rows.
+//! STATUS (RFC 9051 section 6.3.11, SIZE of RFC 8438): counters that are kept at each commit, so it costs two rows.
 
 use crate::base::Output;
 use crate::imap::emit;

@@ -1,0 +1,122 @@
+//! IMAP where transcripts would be too long: mailboxes larger than one commit, one slice, one output window.
+
+use std::time::Duration;
+
+use crate::world::net::PeerId;
+use crate::world::{World, store};
+
+/// Says a command and collects all up to its tagged reply.
+fn ask(world: &mut World, peer: PeerId, tag: &str, command: &str) -> String {
+    world.send(peer, format!("{tag} {command}\r\n").as_bytes());
+    hear(world, peer, &format!("{tag} "))
+}
+
+fn hear(world: &mut World, peer: PeerId, until: &str) -> String {
+    let mut heard = String::new();
+    for _ in 0..10_000 {
+        world.settle();
+        heard.push_str(&String::from_utf8_lossy(&world.take(peer)));
+        if heard.ends_with("\r\n") && heard.lines().any(|line| line.starts_with(until)) {
+            return heard;
+        }
+        world.pass(Duration::from_millis(10));
+    }
+    panic!("never said {until:?}: {:?}", heard.lines().last());
+}
+
+fn logged_in(world: &mut World) -> PeerId {
+    let peer = world.connect("imap");
+    hear(world, peer, "* OK");
+    assert!(ask(world, peer, "in", "LOGIN alice@box.test secret").contains("in OK"));
+    peer
+}
+
+/// More messages than one commit changes: 8,192 of them, made by copying.
+fn large_mailbox(world: &mut World, peer: PeerId) {
+    assert!(ask(world, peer, "m", "APPEND INBOX {10+}\r\nX: y\r\n\r\nz!").contains("m OK"));
+    assert!(ask(world, peer, "s", "SELECT INBOX").contains("s OK"));
+    for _ in 0..13 {
+        assert!(ask(world, peer, "c", "COPY 1:* INBOX").contains("c OK [COPYUID"));
+    }
+}
+
+fn count(heard: &str, what: &str) -> usize {
+    heard.lines().filter(|line| line.contains(what)).count()
+}
+
+#[test]
+fn changes_larger_than_one_commit_are_told_whole_and_once() {
+    let mut world = World::calm(store::usual());
+    let (one, two) = (logged_in(&mut world), logged_in(&mut world));
+    large_mailbox(&mut world, one);
+    assert!(ask(&mut world, two, "s", "SELECT INBOX").contains("* 8192 EXISTS"));
+
+    let stored = ask(&mut world, one, "a", "STORE 1:* +FLAGS (\\Deleted)");
+    assert_eq!(count(&stored, " FLAGS (\\Deleted))"), 8_192);
+    let told = ask(&mut world, two, "b", "NOOP");
+    assert_eq!(count(&told, " FLAGS (\\Deleted))"), 8_192);
+    assert_eq!(count(&ask(&mut world, two, "c", "NOOP"), "FETCH"), 0);
+
+    assert!(ask(&mut world, one, "d", "STORE 1:* +FLAGS.SILENT (\\Seen)").starts_with("d OK"));
+    assert!(ask(&mut world, one, "e", "UID STORE 4000 -FLAGS.SILENT (\\Deleted)").starts_with("e OK"));
+    let gone = ask(&mut world, one, "f", "EXPUNGE");
+    assert_eq!(count(&gone, " EXPUNGE"), 8_191);
+
+    // By number nothing may go yet; the one that stayed is still number 4,000, until a command that allows it.
+    let kept = ask(&mut world, two, "g", "STORE 4000 FLAGS (\\Draft)");
+    assert!(kept.contains("* 4000 FETCH (UID 4000 FLAGS (\\Draft))"), "{:?}", kept.lines().last());
+    assert_eq!(count(&kept, "EXPUNGE"), 0);
+    let told = ask(&mut world, two, "h", "NOOP");
+    assert_eq!(count(&told, " EXPUNGE"), 8_191);
+    assert!(ask(&mut world, two, "i", "STORE 1 FLAGS ()").contains("* 1 FETCH (UID 4000 FLAGS ())"));
+}
+
+#[test]
+fn a_client_that_returns_is_told_thousands_of_changes() {
+    let mut world = World::calm(store::usual());
+    let (one, two) = (logged_in(&mut world), logged_in(&mut world));
+    large_mailbox(&mut world, one);
+    assert!(ask(&mut world, two, "q", "ENABLE QRESYNC").contains("* ENABLED QRESYNC"));
+    let opened = ask(&mut world, two, "s", "SELECT INBOX");
+    let word = |name: &str| {
+        let (_, rest) = opened.split_once(name).expect("a code");
+        rest.split(']').next().expect("its end").trim().to_owned()
+    };
+    let (validity, modseq) = (word("UIDVALIDITY"), word("HIGHESTMODSEQ"));
+    assert!(ask(&mut world, two, "u", "UNSELECT").contains("u OK"));
+
+    assert!(ask(&mut world, one, "a", "STORE 1:* +FLAGS.SILENT (\\Seen)").contains("a OK"));
+    assert!(ask(&mut world, one, "b", "STORE 2:8191 +FLAGS.SILENT (\\Deleted)").contains("b OK"));
+    assert!(ask(&mut world, one, "c", "UID EXPUNGE 2:1000,1002:2000").contains("c OK"));
+    let told = ask(&mut world, two, "d", &format!("SELECT INBOX (QRESYNC ({validity} {modseq}))"));
+    assert!(told.contains("* VANISHED (EARLIER) 2:1000,1002:2000\r\n"), "{}", &told[..600]);
+    assert_eq!(count(&told, " FETCH (UID "), 8_192 - 1_998);
+    assert_eq!(count(&told, "* 2 FETCH (UID 1001 FLAGS (\\Deleted \\Seen) MODSEQ ("), 1);
+    assert_eq!(count(&ask(&mut world, two, "e", "NOOP"), "FETCH"), 0);
+}
+
+#[test]
+fn long_lists_of_ranges_in_the_worst_order_are_one_set() {
+    let mut world = World::calm(store::usual());
+    let peer = logged_in(&mut world);
+    large_mailbox(&mut world, peer);
+    let downwards: Vec<String> = (1..=8_000).rev().step_by(2).map(|number: u32| number.to_string()).collect();
+    let stored = ask(&mut world, peer, "a", &format!("UID STORE {} +FLAGS (\\Flagged)", downwards.join(",")));
+    assert_eq!(count(&stored, " FLAGS (\\Flagged))"), 4_000);
+}
+
+#[test]
+fn a_client_that_does_not_read_is_waited_for() {
+    let mut world = World::calm(store::usual());
+    let (one, two) = (logged_in(&mut world), logged_in(&mut world));
+    large_mailbox(&mut world, one);
+    world.set_deaf(one, true);
+    world.send(one, b"a STORE 1:* +FLAGS (\\Seen)\r\nb NOOP\r\n");
+    world.settle();
+    world.pass(Duration::from_secs(60));
+    assert!(ask(&mut world, two, "c", "STATUS INBOX (UNSEEN)").contains("(UNSEEN 0)"), "others are served");
+    world.set_deaf(one, false);
+    let heard = hear(&mut world, one, "b ");
+    assert_eq!(count(&heard, " FLAGS (\\Seen))"), 8_192);
+    assert!(heard.contains("a OK") && heard.ends_with("b OK Done\r\n"));
+}
