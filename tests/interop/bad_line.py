@@ -180,7 +180,7 @@ def resync():
     def attempt():
         client = Client(line)
         client.command("ENABLE QRESYNC")
-        told, _ = client.command(f"SELECT Resync (QRESYNC ({validity} {modseq} 1:{order[-1]}))")
+        told, _ = client.command(f"SELECT Resync (QRESYNC ({validity} {modseq}))")
         return told
 
     seen = dict(picture)
