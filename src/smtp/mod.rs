@@ -19,7 +19,7 @@
 mod auth;
 mod command;
 mod data;
-mod grammar;
+pub mod grammar;
 mod receive;
 mod reply;
 pub mod server;

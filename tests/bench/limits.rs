@@ -16,6 +16,19 @@ pub struct Limits {
     pub fdatasync_p99: Duration,
 }
 
+impl std::fmt::Display for Limits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (p50, p99) = (self.fdatasync_p50.as_secs_f64() * 1e3, self.fdatasync_p99.as_secs_f64() * 1e3);
+        write!(
+            f,
+            "this machine commits {:.0} rows/s one by one and {:.0} by ten ",
+            self.rows_by_1, self.rows_by_10
+        )?;
+        write!(f, "(10 KiB, WAL, FULL), {:.0} MiB/s of 1 MiB blobs; ", self.blobs_mib)?;
+        write!(f, "fdatasync takes {p50:.2} / {p99:.2} ms (p50 / p99)")
+    }
+}
+
 pub fn measure(time: Duration) -> Limits {
     let (p50, p99) = fdatasync(time);
     Limits {

@@ -3,7 +3,7 @@
 //! measured in the same run, because machines are noisy.
 //!
 //! `--quick` does a tenth of the work; `--no-peers` leaves Dovecot + Postfix out; `--only NAME` runs one group
-//! (receive, read, idle, mixed, start); `--json FILE` also writes the rows there.
+//! (start, receive, read, slow, idle, mixed); `--json FILE` also writes the rows there.
 
 #![allow(clippy::print_stdout)]
 
@@ -16,7 +16,17 @@ mod read;
 mod receive;
 mod report;
 mod servers;
+mod slow;
 mod start;
+
+/// The tests' disk with faults, for the server whose reads are slow.
+#[path = "../world"]
+#[allow(dead_code)]
+mod world {
+    pub mod chance;
+    pub mod disk;
+    pub mod vfs;
+}
 
 use std::time::Duration;
 
@@ -56,36 +66,35 @@ impl Row {
 
 type Group = (&'static str, fn(&Bench, &limits::Limits) -> Vec<Row>);
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 6] = [
     ("start", start::rows),
     ("receive", receive::rows),
     ("read", read::rows),
+    ("slow", slow::rows),
     ("idle", idle::rows),
     ("mixed", mixed::rows),
 ];
 
 fn main() {
+    if let Some(db) = std::env::var_os(slow::SERVE) {
+        return slow::serve(db.as_ref());
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
     let value = |name: &str| {
         arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1))
     };
     let quick = has("--quick");
-    let limits = limits::measure(Duration::from_millis(if quick { 700 } else { 3_000 }));
-    println!(
-        "this machine: {:.0} rows/s and {:.0} rows/s by ten (10 KiB, WAL, FULL), {:.0} MiB/s of 1 MiB blobs, fdatasync {:.2} / {:.2} ms (p50 / p99)\n",
-        limits.rows_by_1,
-        limits.rows_by_10,
-        limits.blobs_mib,
-        limits.fdatasync_p50.as_secs_f64() * 1e3,
-        limits.fdatasync_p99.as_secs_f64() * 1e3,
-    );
     let mut rows = Vec::new();
     for (name, group) in GROUPS {
         if value("--only").is_some_and(|only| only != name) {
             continue;
         }
-        let peers = if has("--no-peers") || name == "start" { None } else { Server::peers() };
+        let peers =
+            if has("--no-peers") || matches!(name, "start" | "slow") { None } else { Server::peers() };
+        // Measured beside each group, because a shared disk changes by the minute.
+        let limits = limits::measure(Duration::from_millis(if quick { 700 } else { 3_000 }));
+        println!("{name}: {limits}");
         let bench = Bench { ours: Server::ours(12), peers, quick };
         let measured = group(&bench, &limits);
         println!("{}", report::table(&measured));

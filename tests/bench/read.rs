@@ -83,7 +83,14 @@ pub fn rows(bench: &Bench, _: &Limits) -> Vec<Row> {
 
 /// Puts corpus messages into a user's INBOX by pipelined APPENDs; returns their bytes.
 pub fn fill(server: &Server, to: usize, count: usize) -> u64 {
-    let mut client = Imap::login(Line::plain(server.imap).expect("a connection"), &user(to), server.password);
+    fill_by(
+        &mut Imap::login(Line::plain(server.imap).expect("a connection"), &user(to), server.password),
+        count,
+    )
+}
+
+/// The same by a connection that is there.
+pub fn fill_by(client: &mut Imap, count: usize) -> u64 {
     let mut total = 0;
     for begin in (0..count).step_by(50) {
         let tags: Vec<String> = (begin..(begin + 50).min(count))

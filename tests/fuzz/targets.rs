@@ -3,8 +3,12 @@
 
 use std::ops::Range;
 
+use pillarbox::dns;
 use pillarbox::mime::{self, PartMap, Section, Summarizer, Summary};
+use pillarbox::session::sasl;
+use pillarbox::smtp::grammar;
 
+pub mod imap;
 pub mod smtp;
 
 /// All targets with their names and what a corpus for them looks like.
@@ -14,6 +18,12 @@ pub const TARGETS: &[(&str, Target, Corpus)] = &[
     ("mime_fields", mime_fields, Corpus::Messages),
     ("mime_structure", mime_structure, Corpus::Lines(STRUCTURES)),
     ("mime_parts", mime_parts, Corpus::Bytes),
+    ("dns_packet", dns_packet, Corpus::Bytes),
+    ("sasl", sasl, Corpus::Lines(SASL_LINES)),
+    ("imap_command", imap::command, Corpus::Lines(imap::COMMANDS)),
+    ("imap_names", imap::names, Corpus::Lines(imap::NAMES)),
+    ("imap_session", imap::session, Corpus::Lines(imap::TALKS)),
+    ("smtp_grammar", smtp_grammar, Corpus::Lines(SMTP_LINES)),
     ("smtp_exchanger", smtp::exchanger, Corpus::Lines(smtp::DIALOGS)),
     ("smtp_submission", smtp::submission, Corpus::Lines(smtp::DIALOGS)),
 ];
@@ -29,6 +39,18 @@ pub enum Corpus {
     /// Nothing but chance.
     Bytes,
 }
+
+const SMTP_LINES: &[&str] = &[
+    "EHLO mx.example.org",
+    "MAIL FROM:<a@example.org> SIZE=1000 BODY=8BITMIME SMTPUTF8 AUTH=<>",
+    "MAIL FROM: <@r.test,@s.test:\"q \\\"\"@[192.0.2.1]> BODY=BINARYMIME",
+    "RCPT TO:<Postmaster>",
+    "RCPT TO:<user+tag@[IPv6:2001:db8::1]>",
+    "BDAT 18446744073709551616 LAST",
+    "AUTH PLAIN AGFsaWNlAHNlY3JldA==",
+];
+
+const SASL_LINES: &[&str] = &["AGFsaWNlAHNlY3JldA==", "YWxpY2U=", "=", "*", "YQBiAGM="];
 
 const STRUCTURES: &[&str] = &[
     r#"("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 3 1 NIL NIL NIL NIL)"#,
@@ -144,4 +166,46 @@ pub fn mime_parts(data: &[u8]) {
     }
     let again = PartMap::decode(&map.encode());
     assert_eq!(again.parts().len(), map.parts().len());
+}
+
+/// A packet that claims to answer each kind of question, as UDP or TCP brought it.
+pub fn dns_packet(data: &[u8]) {
+    use dns::{Kind, Query, packet};
+    for kind in [Kind::A, Kind::Aaaa, Kind::Mx, Kind::Txt, Kind::Ptr, Kind::Cname, Kind::Tlsa] {
+        let query = Query { name: "box.test".into(), kind };
+        packet::reply(4711, &query, data, true);
+        // The same bytes as the answer section of what would be a good reply.
+        let mut bytes = packet::question(4711, &query).expect("a domain name");
+        let end = bytes.len() - 11;
+        bytes.truncate(end);
+        bytes[2] |= 0x80;
+        (bytes[6], bytes[7], bytes[10], bytes[11]) = (0, data.first().copied().unwrap_or(0) & 3, 0, 0);
+        bytes.extend_from_slice(data);
+        packet::reply(4711, &query, &bytes, true);
+    }
+}
+
+/// Every rule of the SMTP grammar on one line.
+pub fn smtp_grammar(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (_, argument) = grammar::command(&text);
+    let _ = (grammar::hello(argument), grammar::is_host(argument), grammar::mail(argument));
+    let _ = (
+        grammar::rcpt(argument),
+        grammar::bdat(argument),
+        grammar::auth(argument),
+        grammar::nothing(argument),
+    );
+}
+
+/// An AUTH exchange whose lines are those of the input.
+pub fn sasl(data: &[u8]) {
+    for mechanism in [sasl::Mechanism::Plain, sasl::Mechanism::Login] {
+        let mut lines = data.split(|&byte| byte == b'\n');
+        let mut step = sasl::start(mechanism, lines.next());
+        while let sasl::Step::Challenge { exchange, .. } = step {
+            let Some(line) = lines.next() else { break };
+            step = exchange.line(line);
+        }
+    }
 }

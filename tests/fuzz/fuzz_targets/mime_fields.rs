@@ -3,5 +3,7 @@
 #[path = "../targets.rs"]
 #[allow(dead_code)]
 mod targets;
+#[path = "../../world/mod.rs"]
+mod world;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::mime_fields(data));
