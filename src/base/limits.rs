@@ -136,6 +136,12 @@ pub const AUTH_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long one message may take to arrive, however steadily it drips. Below `STAGED_FOR`, so that the sweep never takes
 /// the slices of a message that is still coming.
 pub const SMTP_MESSAGE_TIMEOUT: Duration = Duration::from_secs(3_300);
+/// A message that has come more slowly than this for so long gives way when memory is scarce: a few hundred stalled
+/// senders must not keep everybody else's mail out. Our slowest honest line brings 16 KiB a second.
+pub const SMTP_SLOW_BYTES_PER_SECOND: u64 = 1_024;
+pub const SMTP_SLOW_AFTER: Duration = Duration::from_secs(20);
+/// Memory is scarce when less than this is left of `BODY_BUDGET_BYTES`.
+pub const BODY_BUDGET_SCARCE_BYTES: usize = 2 * 1024 * 1024;
 /// Bytes of a BDAT chunk that is refused but still read past, so that pipelined commands behind it are found.
 pub const CHUNK_DISCARD_BYTES_MAX: u64 = 2 * MESSAGE_BYTES_MAX;
 /// Bytes of one header field of a submitted message, and of its whole header section: they are rewritten in memory.

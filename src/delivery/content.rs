@@ -133,6 +133,11 @@ impl Content {
         }
     }
 
+    /// Bytes of the peer's so far.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     pub fn is_refused(&self) -> bool {
         self.refusal.is_some()
     }

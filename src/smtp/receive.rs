@@ -1,6 +1,9 @@
 //! A message on its way in: DATA or the chunks of BDAT, then judged and stored, then answered.
 
-use crate::base::limits::{CHUNK_DISCARD_BYTES_MAX, DNS_TIMEOUT, SMTP_DATA_TIMEOUT, SMTP_MESSAGE_TIMEOUT};
+use crate::base::limits::{
+    BODY_BUDGET_SCARCE_BYTES, CHUNK_DISCARD_BYTES_MAX, DNS_TIMEOUT, SMTP_DATA_TIMEOUT, SMTP_MESSAGE_TIMEOUT,
+    SMTP_SLOW_AFTER, SMTP_SLOW_BYTES_PER_SECOND,
+};
 use crate::base::{Input, Mono};
 use crate::delivery::arrival::{Arrival, Next};
 use crate::delivery::content::{Content, Finish, Room};
@@ -20,6 +23,7 @@ pub(super) struct Incoming {
     framing: Framing,
     /// What we call it in Received, in the reply and in the log.
     id: String,
+    began: Mono,
     /// When it must be all here.
     deadline: Mono,
     /// When the next bytes must be here; `until <= deadline`.
@@ -49,7 +53,7 @@ pub(super) struct Discard {
 impl Incoming {
     fn new(content: Content, framing: Framing, id: String, now: Mono) -> Incoming {
         let deadline = now.after(SMTP_MESSAGE_TIMEOUT);
-        Incoming { content, framing, id, deadline, until: now.after(SMTP_DATA_TIMEOUT) }
+        Incoming { content, framing, id, began: now, deadline, until: now.after(SMTP_DATA_TIMEOUT) }
     }
 
     pub fn abandon(self, budget: &mut Budget) -> Option<Write> {
@@ -58,6 +62,14 @@ impl Incoming {
 
     fn touch(&mut self, now: Mono) {
         self.until = now.after(SMTP_DATA_TIMEOUT).min(self.deadline);
+    }
+
+    /// It dribbles in while others wait for the memory that it holds.
+    fn is_in_the_way(&self, now: Mono, budget: &Budget) -> bool {
+        let age = now.since(self.began);
+        budget.free() < BODY_BUDGET_SCARCE_BYTES
+            && age >= SMTP_SLOW_AFTER
+            && self.content.size() < age.as_secs() * SMTP_SLOW_BYTES_PER_SECOND
     }
 
     /// Deals with up to `room` bytes of input, which is not empty.
@@ -205,11 +217,15 @@ impl Conversation {
     /// For more of the message, or for memory to put it in: with no memory free, its bytes stay where they are.
     fn wait_for_bytes(&mut self, cx: &mut Cx<'_>, incoming: Box<Incoming>, late: fn(&str) -> Reply) -> Flow {
         let starved = !cx.input.is_empty();
-        let until = incoming.until;
-        if cx.now.mono < until && (starved || !cx.input.eof()) {
+        let in_the_way = !starved && incoming.is_in_the_way(cx.now.mono, cx.budget);
+        let is_late = cx.now.mono >= incoming.until;
+        if !is_late && !in_the_way && (starved || !cx.input.eof()) {
+            let until = incoming.until.min(cx.now.mono.after(SMTP_SLOW_AFTER));
             return Flow::Wait(State::Receive(incoming), Want::Bytes { until });
         }
-        if cx.now.mono >= until {
+        if in_the_way {
+            reply::no_memory(&cx.config.hostname).send(cx.output);
+        } else if is_late {
             late(&cx.config.hostname).send(cx.output);
         }
         match incoming.abandon(cx.budget) {

@@ -413,6 +413,28 @@ fn with_no_memory_free_the_bytes_stay_in_the_socket() {
 }
 
 #[test]
+fn a_dribbling_sender_gives_way_when_memory_is_scarce() {
+    let mut talk = Talk::exchanger();
+    talk.begin();
+    for (seconds, free, wanted) in [(21, 8, ""), (1, 1, "421 4.3.1")] {
+        talk.free = free * 1024 * 1024;
+        talk.now.mono = talk.now.mono.after(Duration::from_secs(seconds));
+        let said = talk.send(b"x");
+        assert!(said.starts_with(wanted) && said.is_empty() == wanted.is_empty(), "{said}");
+    }
+    assert_eq!((&talk.waits, talk.held), (&Waits::Closed, 0));
+    // Who brings what an honest line brings is not disturbed.
+    let mut talk = Talk::exchanger();
+    talk.begin();
+    talk.send(&[b'x'; 60_000]);
+    talk.free = 1024 * 1024;
+    talk.now.mono = talk.now.mono.after(Duration::from_secs(30));
+    talk.expired = true;
+    assert_eq!(talk.run(), "");
+    assert!(talk.send(b"\r\n.\r\n").starts_with("250"));
+}
+
+#[test]
 fn what_the_store_refuses_is_told_and_never_called_stored() {
     for (refused, wanted) in [
         (Refused::DiskFull, "452 4.3.1"),
