@@ -6,6 +6,7 @@ mod world;
 mod binary;
 mod disk;
 mod engine;
+mod fetch;
 mod fuzz;
 mod imap;
 mod interop;

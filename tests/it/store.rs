@@ -8,7 +8,7 @@ use pillarbox::store::{
 };
 use std::sync::Arc;
 
-const NOW: Wall = Wall(1_795_000_000_000_000);
+pub const NOW: Wall = Wall(1_795_000_000_000_000);
 
 pub struct Box_ {
     pub dir: tempfile::TempDir,
