@@ -167,8 +167,10 @@ impl Reader {
             return self.scan_changes(mailbox, account, since, from, limit);
         }
         let sql = "SELECT m.uid, m.flags, m.keywords, m.modseq, s.seen, s.modseq
-            FROM (SELECT uid FROM message WHERE mailbox = ?1 AND modseq > ?3 AND uid >= ?4
-                  UNION SELECT uid FROM seen WHERE mailbox = ?1 AND account = ?2 AND modseq > ?3 AND uid >= ?4) AS c
+            FROM (SELECT uid FROM message INDEXED BY message_modseq
+                      WHERE mailbox = ?1 AND modseq > ?3 AND uid >= ?4
+                  UNION SELECT uid FROM seen INDEXED BY seen_modseq
+                      WHERE mailbox = ?1 AND account = ?2 AND modseq > ?3 AND uid >= ?4) AS c
             CROSS JOIN message AS m ON m.mailbox = ?1 AND m.uid = c.uid
             LEFT JOIN seen AS s ON s.mailbox = ?1 AND s.account = ?2 AND s.uid = c.uid
             ORDER BY c.uid LIMIT ?5";

@@ -97,7 +97,8 @@ impl Reader {
     /// False when the slice is full before the window's end.
     fn rows_of_window(&self, scan: &Scan<'_>, rows: &mut Rows) -> Result<bool, StoreError> {
         let Scan { mailbox, account, first, last, .. } = *scan;
-        let sql = "SELECT 1 FROM expunged WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND body IS NOT NULL LIMIT 1";
+        let sql = "SELECT 1 FROM expunged INDEXED BY expunged_kept
+            WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND body IS NOT NULL LIMIT 1";
         let expunged = self.one(sql, (mailbox, first, last), |_| Ok(()))?.is_some();
         let mut seen = self.seen_statement()?;
         let mut seen = SeenWalk::new(&mut seen, mailbox, account, first)?;

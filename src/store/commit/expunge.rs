@@ -33,8 +33,8 @@ pub fn expunge(tx: &mut Tx<'_>, expunge: &Expunge) -> Applied {
 }
 
 fn deleted(tx: &Tx<'_>, mailbox: &State, first: u32, last: u32) -> Applied<Vec<Uid>> {
-    let sql =
-        "SELECT uid FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & 8 ORDER BY uid";
+    let sql = "SELECT uid FROM message INDEXED BY message_deleted
+        WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & 8 ORDER BY uid";
     let mut statement = tx.statement(sql)?;
     let rows = statement.query_map((mailbox.id, first, last), |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -68,10 +68,16 @@ fn undelete_micros(tx: &Tx<'_>) -> Applied<i64> {
 /// Times that a wrong clock wrote (1970, or the future) become now.
 fn believe(tx: &Tx<'_>, now: Wall) -> Applied<()> {
     for sql in [
-        "UPDATE expunged SET at = ?3 WHERE body IS NOT NULL AND (at > ?3 OR (at > ?1 AND at < ?2))",
-        "UPDATE expunged SET at = ?3 WHERE body IS NULL AND (at > ?3 OR (at > ?1 AND at < ?2))",
+        "UPDATE expunged INDEXED BY expunged_due SET at = ?1 WHERE body IS NOT NULL AND at > ?1",
+        "UPDATE expunged INDEXED BY expunged_bare SET at = ?1 WHERE body IS NULL AND at > ?1",
     ] {
-        tx.execute(sql, (NOT_KEPT, CLOCK_FLOOR, now))?;
+        tx.execute(sql, [now])?;
+    }
+    for sql in [
+        "UPDATE expunged INDEXED BY expunged_due SET at = ?1 WHERE body IS NOT NULL AND at > ?2 AND at < ?3",
+        "UPDATE expunged INDEXED BY expunged_bare SET at = ?1 WHERE body IS NULL AND at > ?2 AND at < ?3",
+    ] {
+        tx.execute(sql, (now, NOT_KEPT, CLOCK_FLOOR))?;
     }
     tx.execute("UPDATE body SET staged = ?1 WHERE refs = 0 AND staged > ?1", [now])?;
     Ok(())
