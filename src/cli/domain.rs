@@ -13,7 +13,7 @@ pub fn add(call: &Call) -> Result<Report, Trouble> {
     let name = call.arg(0);
     let db = call.db();
     let mut text = String::new();
-    if !db.exists() {
+    if !reach::is_there(&db) {
         let _lock = Lock::take(&db)?;
         drop(Writer::create(super::quickstart::new_file(&db)?)?);
         text = format!("{} is made.\n", db.display());

@@ -29,6 +29,7 @@ const DEFAULT_BASE: u16 = 2000;
 pub fn run(call: &Call) -> Result<Report, Trouble> {
     serve::start_log(log::LevelFilter::Warn);
     let base = base_port(call)?;
+    call.maybe_arg(0).map(address::split).transpose()?;
     let db = if call.names_db() { call.db() } else { PathBuf::from("pillarbox.db") };
     Owner::of(&db).become_it()?;
     let lock = Lock::take(&db).map_err(|failure| match failure {
@@ -37,8 +38,11 @@ pub fn run(call: &Call) -> Result<Report, Trouble> {
         }
         other => other.into(),
     })?;
-    let made =
-        if db.exists() { None } else { Some(make(&db, call.maybe_arg(0).unwrap_or(DEFAULT_ADDRESS))?) };
+    let made = if reach::is_there(&db) {
+        None
+    } else {
+        Some(make(&db, call.maybe_arg(0).unwrap_or(DEFAULT_ADDRESS))?)
+    };
     let server = whose(&db, call.maybe_arg(0)).and_then(|address| {
         let server = Server::prepare(&db, Ports::Quickstart(base), lock)?;
         Ok((address, server))

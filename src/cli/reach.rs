@@ -22,11 +22,16 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// The file that exists already, and we are its owner from now on.
 pub fn existing(call: &Call) -> Result<PathBuf, Trouble> {
     let db = call.db();
-    if !db.exists() {
+    if !is_there(&db) {
         return Err(missing(&db));
     }
     Owner::of(&db).become_it()?;
     Ok(db)
+}
+
+/// An empty file is what a crash right at the beginning leaves: as good as none.
+pub fn is_there(db: &Path) -> bool {
+    std::fs::metadata(db).is_ok_and(|meta| meta.len() > 0)
 }
 
 fn missing(db: &Path) -> Trouble {

@@ -22,7 +22,7 @@ pub fn run(call: &Call) -> Result<Report, Trouble> {
     let owner = Owner::of(&db);
     owner.borrow()?;
     let lock = Lock::take(&db)?;
-    if !db.exists() {
+    if !reach::is_there(&db) {
         drop(Writer::create(quickstart::new_file(&db)?)?);
         log::info!("{} is made; it is empty until `pillarbox domain add` and `account add`", db.display());
     }

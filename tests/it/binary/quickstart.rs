@@ -71,6 +71,15 @@ fn quickstart_for_somebody_else_is_refused() {
 }
 
 #[test]
+fn an_empty_file_is_no_box_yet() {
+    let (_folder, db) = folder();
+    std::fs::write(&db, "").expect("a file");
+    run(&db, "status").badly(3, "there is no pillarbox file");
+    run(&db, "quickstart somebody --ports-from 0").badly(2, "not an address");
+    assert!(Box::quickstart(&db).stop().success());
+}
+
+#[test]
 fn a_taken_port_is_named_and_nothing_is_left_behind() {
     let (_folder, db) = folder();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
