@@ -156,7 +156,7 @@ impl Model {
             let name = match &target.place {
                 Place::Inbox => "INBOX",
                 Place::Named(name) => name,
-                Place::Special(_) => "Archive",
+                Place::Special(_) => "Junk",
             };
             self.make(name);
             let mailbox = self.mailboxes.get_mut(name).expect("made");
@@ -409,16 +409,12 @@ impl World {
     }
 
     fn target(&mut self) -> Target {
-        let place = match self.chance.below(4) {
-            0 => Place::Named(self.name()),
-            1 if self.model.mailboxes.get("Archive").is_some_and(|mailbox| !mailbox.no_select) => {
-                Place::Special(SpecialUse::Junk)
-            }
+        // Junk is never renamed or deleted by this history, so the model knows it by name.
+        let place = match self.chance.below(6) {
+            0 | 1 => Place::Named(self.name()),
+            2 => Place::Special(SpecialUse::Junk),
             _ => Place::Inbox,
         };
-        // The model knows one special mailbox by name; Junk is never renamed or deleted by it.
-        let place =
-            if place == Place::Special(SpecialUse::Junk) { Place::Named("Junk".into()) } else { place };
         Target { account: self.account, place, flags: self.flag_names() }
     }
 
