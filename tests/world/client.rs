@@ -38,6 +38,10 @@ enum Doing {
     },
     Noop,
     Logout,
+    /// A STORE that is not answered with the new flags: they must be asked for.
+    Silent {
+        uid: Option<u32>,
+    },
     /// Any other that has nothing to do at its end.
     Plain,
 }
@@ -129,6 +133,16 @@ impl Client {
         matches!(self.pending, Some(Pending { what: Doing::Idle { ready: true, done: false, .. }, .. }))
     }
 
+    /// For complaints.
+    pub fn state(&self) -> String {
+        let doing = self.pending.as_ref().map(|pending| (&pending.line, pending.since.0));
+        let next = self.next_at.0;
+        format!(
+            "client {} {doing:?} selected {:?} next {next} peer {:?}",
+            self.name, self.selected, self.peer
+        )
+    }
+
     /// Ends an IDLE as soon as the client acts again.
     pub fn stop_idling(&mut self) {
         if let Some(Pending { what: Doing::Idle { until, .. }, .. }) = &mut self.pending {
@@ -139,7 +153,11 @@ impl Client {
 
     fn complain(&mut self, what: &str) {
         let line = self.pending.as_ref().map(|pending| pending.line.clone()).unwrap_or_default();
-        self.complaints.push(format!("client {}: {what} [during: {line}]", self.name));
+        let complaint = format!("client {}: {what} [during: {line}]", self.name);
+        if std::env::var_os("SIM_TRACE").is_some() {
+            eprintln!("COMPLAINT {complaint}");
+        }
+        self.complaints.push(complaint);
     }
 
     fn check(&mut self, result: Result<(), String>) {
@@ -320,6 +338,10 @@ impl Client {
             }
             Doing::Select { .. } => self.begin_opening(),
             Doing::Noop | Doing::Idle { .. } if ok => self.picture.up_to_date(),
+            Doing::Silent { uid } => {
+                let stored = self.picture.entries.iter_mut().filter(|entry| entry.uid == uid);
+                stored.for_each(|entry| entry.flags = None);
+            }
             Doing::Append { token, .. } if ok => self.acknowledged.push(token),
             Doing::Logout => self.drop_connection(now),
             _ => {}
@@ -349,8 +371,8 @@ impl Client {
                 pending.since = world.mono;
                 world.send(peer, b"DONE\r\n");
             }
-            self.next_at =
-                world.mono.after(Duration::from_secs(20)).min((*until).max(Mono(world.mono.0 + 1)));
+            let soon = world.mono.after(Duration::from_secs(20));
+            self.next_at = if *done { soon } else { soon.min(*until) };
             return;
         }
         self.next_at = world.mono.after(Duration::from_secs(60));
@@ -461,11 +483,15 @@ impl Client {
             }
             11..14 => {
                 let line = format!("STORE {number} {}", self.flag_change());
-                self.command(world, Doing::Plain, During::Numbers, &line);
+                let uid = self.picture.entries.get(number - 1).and_then(|entry| entry.uid);
+                let what = if line.contains("SILENT") { Doing::Silent { uid } } else { Doing::Plain };
+                self.command(world, what, During::Numbers, &line);
             }
             14..16 => {
                 let line = format!("UID STORE {uid} {}", self.flag_change());
-                self.command(world, Doing::Plain, During::Other, &line);
+                let uid = Some(uid);
+                let what = if line.contains("SILENT") { Doing::Silent { uid } } else { Doing::Plain };
+                self.command(world, what, During::Other, &line);
             }
             16 => self.command(
                 world,

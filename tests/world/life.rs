@@ -163,7 +163,8 @@ impl Life {
             client.stop_idling();
         });
         if !self.wait(Duration::from_secs(3 * 3600), |life| life.all_rest()) {
-            return self.complain("they never come to rest");
+            let who = self.restless();
+            return self.complain(&format!("they never come to rest: {who}"));
         }
         if self.clients.is_empty() {
             return;
@@ -171,9 +172,18 @@ impl Life {
         self.tell_the_idle();
         self.clients.iter_mut().for_each(Client::stop_idling);
         if !self.wait(Duration::from_secs(3600), |life| life.all_rest() && life.all_known()) {
-            return self.complain("they never learn the last message");
+            let who = self.restless();
+            return self.complain(&format!("they never learn the last message: {who}"));
         }
         self.compare_pictures();
+    }
+
+    /// Who still has something to do, and what, and how long the world has lived.
+    fn restless(&self) -> String {
+        let clients = self.clients.iter().filter(|c| !c.is_idle()).map(Client::state);
+        let senders = self.senders.iter().filter(|s| !s.done()).map(Sender::state);
+        let all: Vec<String> = clients.chain(senders).collect();
+        format!("{} at {}", all.join("; "), self.world.mono.0)
     }
 
     fn complain(&mut self, what: &str) {

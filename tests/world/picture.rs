@@ -113,9 +113,12 @@ impl Picture {
         }
         self.may_go("VANISHED")?;
         for uid in uids {
-            // A message whose uid was not told yet: it is one of those at the end, and they are all alike.
-            let at = self.entries.iter().position(|entry| entry.uid == Some(uid));
-            let at = at.or_else(|| self.entries.iter().rposition(|entry| entry.uid.is_none()));
+            // A message whose uid was not told yet is one of those between its neighbours, and they are all alike.
+            let known = self.entries.iter().position(|entry| entry.uid == Some(uid));
+            let end = self.entries.iter().position(|entry| entry.uid.is_some_and(|u| u > uid));
+            let end = end.unwrap_or(self.entries.len());
+            let unknown = || end.checked_sub(1).filter(|&at| self.entries[at].uid.is_none());
+            let at = known.or_else(unknown);
             let at = at.ok_or_else(|| format!("VANISHED {uid}, which is not there"))?;
             self.entries.remove(at);
         }

@@ -80,6 +80,11 @@ impl Sender {
         self.left == 0 && self.state == State::Away
     }
 
+    /// For complaints.
+    pub fn state(&self) -> String {
+        format!("sender {} {:?} since {} left {}", self.name, self.state, self.since.0, self.left)
+    }
+
     pub fn poll(&mut self, world: &mut World) {
         if let Some(peer) = self.peer {
             let bytes = world.take(peer);
