@@ -12,6 +12,7 @@ mod imap;
 mod interop;
 mod mime;
 mod model;
+mod mutants;
 mod search;
 mod sim;
 mod smtp;

@@ -1,6 +1,7 @@
 //! An IMAP client that behaves: one command at a time, random ones, everything the server says checked by `Picture`.
 //! It loses its connection, comes back, and resynchronises with QRESYNC when it can.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use pillarbox::base::Mono;
@@ -24,9 +25,14 @@ enum Doing {
         mailbox: String,
         resync: bool,
     },
-    Learn,
-    Flags,
-    Body,
+    /// All messages from this number on are to be told.
+    Flags {
+        from: usize,
+    },
+    /// This message's body is to be told.
+    Body {
+        uid: u32,
+    },
     Append {
         token: String,
         rest: Vec<u8>,
@@ -68,6 +74,8 @@ pub struct Client {
     pub calm: bool,
     peer: Option<PeerId>,
     greeted: bool,
+    /// The server said BYE.
+    goodbye: bool,
     buffer: Vec<u8>,
     pending: Option<Pending>,
     logged_in: bool,
@@ -77,6 +85,11 @@ pub struct Client {
     cache: Option<(String, Cache)>,
     tag: u32,
     tokens: u32,
+    /// Numbers of messages whose uid and flags, and uids whose body, were told since the command began.
+    told: BTreeSet<u32>,
+    /// How many messages were known of when the command began.
+    known: usize,
+    told_bodies: BTreeSet<u32>,
     think: Duration,
     chance: Chance,
     /// A SELECT is on its way: the old mailbox is still what the server talks about. Holds what is remembered of the new.
@@ -97,6 +110,7 @@ impl Client {
             calm: false,
             peer: None,
             greeted: false,
+            goodbye: false,
             buffer: Vec::new(),
             pending: None,
             logged_in: false,
@@ -106,6 +120,9 @@ impl Client {
             cache: None,
             tag: 0,
             tokens: 0,
+            told: BTreeSet::new(),
+            known: 0,
+            told_bodies: BTreeSet::new(),
             think,
             chance,
             opening: None,
@@ -119,6 +136,9 @@ impl Client {
             self.buffer.extend(bytes);
             self.read(world);
             if world.closed(peer) && self.peer == Some(peer) {
+                if self.pending.is_some() && !self.goodbye && world.is_blameless(peer) {
+                    self.complain("the server hung up without a word");
+                }
                 self.drop_connection(world.mono);
             }
         }
@@ -180,6 +200,7 @@ impl Client {
         self.peer = None;
         self.pending = None;
         self.greeted = false;
+        self.goodbye = false;
         self.logged_in = false;
         self.enabled = false;
         self.selected = None;
@@ -235,6 +256,7 @@ impl Client {
         if status == "BAD" {
             self.complain("untagged BAD");
         }
+        self.goodbye |= status == "BYE";
         let Some(code) = code else { return };
         let (name, argument) = code.split_once(' ').unwrap_or((code, ""));
         match name {
@@ -264,6 +286,8 @@ impl Client {
             (None, "VANISHED") => self.picture.vanished(items),
             (Some(number), "FETCH") => {
                 self.body(items)?;
+                let both = value(items, "UID").is_some() && value(items, "FLAGS").is_some();
+                self.told.extend(both.then_some(number));
                 self.picture.fetch(number, items)
             }
             _ => Ok(()),
@@ -273,6 +297,9 @@ impl Client {
     /// A literal is as long as the size says, and is the message that was sent.
     fn body(&mut self, items: &[Item]) -> Result<(), String> {
         let Some(Item::Text(text)) = value(items, "BODY[]") else { return Ok(()) };
+        let uid =
+            value(items, "UID").and_then(Item::number).ok_or("a body without the UID that was asked for")?;
+        self.told_bodies.insert(uid as u32);
         let size = value(items, "RFC822.SIZE").and_then(Item::number);
         if size.is_some_and(|size| size != text.len() as u64) {
             return Err(format!("a body of {size:?} bytes came with {}", text.len()));
@@ -316,8 +343,29 @@ impl Client {
             let result = self.picture.highest(modseq.parse().unwrap_or(0));
             self.check(result);
         }
+        let line = pending.line.clone();
+        if let Err(wrong) = self.is_complete(&pending.what, status, code) {
+            self.complain(&format!("{wrong} [to: {line}]"));
+        }
         self.end_of(pending.what, ok, world.mono);
         self.picture.during = During::Nothing;
+    }
+
+    /// A read brings all that it asked for; nothing here makes reads fail.
+    fn is_complete(&self, what: &Doing, status: &str, code: Option<&str>) -> Result<(), String> {
+        let told = match what {
+            Doing::Flags { from } => self.told.len() + from > self.known,
+            Doing::Body { uid } => {
+                self.told_bodies.contains(uid) || self.picture.entries.iter().all(|e| e.uid != Some(*uid))
+            }
+            _ => return Ok(()),
+        };
+        match status {
+            "OK" if told => Ok(()),
+            "OK" => Err("OK, but not all of it was told".into()),
+            _ if code == Some("EXPUNGEISSUED") => Ok(()),
+            _ => Err(format!("{status} [{code:?}] to a read")),
+        }
     }
 
     fn end_of(&mut self, what: Doing, ok: bool, now: Mono) {
@@ -389,7 +437,7 @@ impl Client {
             let first = self.picture.entries.iter().position(|e| e.uid.is_none() || e.flags.is_none());
             let number = first.unwrap_or(0) + 1;
             let line = format!("FETCH {number}:* {}", self.items());
-            return self.command(world, Doing::Learn, During::Numbers, &line);
+            return self.command(world, Doing::Flags { from: number }, During::Numbers, &line);
         }
         if self.calm {
             return self.idle(world, Mono::NEVER);
@@ -437,6 +485,9 @@ impl Client {
 
     fn begin(&mut self, now: Mono, what: Doing, during: During, line: &str) -> String {
         self.tag += 1;
+        self.known = self.picture.entries.len();
+        self.told.clear();
+        self.told_bodies.clear();
         let tag = format!("t{}", self.tag);
         self.picture.during = during;
         self.pending = Some(Pending { tag: tag.clone(), what, since: now, line: line.to_owned() });
@@ -475,11 +526,11 @@ impl Client {
             }
             6..8 => {
                 let line = format!("FETCH 1:* {}", self.items());
-                self.command(world, Doing::Flags, During::Numbers, &line);
+                self.command(world, Doing::Flags { from: 1 }, During::Numbers, &line);
             }
             8..11 => {
                 let line = format!("UID FETCH {uid}:* (UID RFC822.SIZE BODY.PEEK[])");
-                self.command(world, Doing::Body, During::Other, &line);
+                self.command(world, Doing::Body { uid }, During::Other, &line);
             }
             11..14 => {
                 let line = format!("STORE {number} {}", self.flag_change());

@@ -74,6 +74,8 @@ pub struct World {
     writing: bool,
     /// When the engine wants to be called again.
     alarm: Option<Mono>,
+    /// Conversations were made to panic or stall once: they may end for that reason still.
+    was_rough: bool,
     /// What went wrong with the server itself.
     pub complaints: Vec<String>,
     /// For a planted bug: the last answer to a read.
@@ -112,6 +114,7 @@ impl World {
             queue: VecDeque::new(),
             writing: false,
             alarm: None,
+            was_rough: false,
             complaints: Vec::new(),
             stale: None,
             crossed: None,
@@ -170,6 +173,7 @@ impl World {
 
     /// From now on other habits; faults that are already on their way are called back.
     pub fn change_habits(&mut self, habits: Habits) {
+        self.was_rough |= self.habits.panics > 0 || self.habits.stalls > 0;
         self.habits = habits;
         self.draw_cut();
         wrap::set_panics(self.chance.fork(), self.habits.panics);
@@ -190,6 +194,9 @@ impl World {
         self.agenda.retain(|_, item| matches!(item, Item::ToPeer { .. } | Item::PeerEof { .. }));
         let open: Vec<PeerId> = self.links.iter().filter(|(_, l)| !l.forgotten).map(|(id, _)| *id).collect();
         for peer in open {
+            if let Some(link) = self.links.get_mut(&peer) {
+                link.broken = true;
+            }
             self.end_link(peer);
         }
         if habits::planted(habits::Bug::UidReusedAfterCrash) {
@@ -258,7 +265,7 @@ impl World {
         let at = self.arrival(peer, true);
         self.plan(at, Item::Reset { peer });
         if let Some(link) = self.links.get_mut(&peer) {
-            link.closed = true;
+            (link.closed, link.broken) = (true, true);
         }
     }
 
@@ -270,6 +277,12 @@ impl World {
     /// The peer has seen the end of the stream (after what `take` gives).
     pub fn closed(&self, peer: PeerId) -> bool {
         self.links.get(&peer).is_none_or(|link| link.closed)
+    }
+
+    /// Neither the network nor a crash nor a planned panic nor the peer's own slowness has ended this connection.
+    pub fn is_blameless(&self, peer: PeerId) -> bool {
+        let rough = self.was_rough || self.habits.panics > 0 || self.habits.stalls > 0;
+        !rough && self.links.get(&peer).is_some_and(|link| !link.broken)
     }
 
     /// The peer stops or starts reading.

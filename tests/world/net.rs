@@ -26,6 +26,8 @@ pub struct Link {
     /// Bytes keep their order: nothing arrives before these.
     pub to_server_at: Mono,
     pub to_peer_at: Mono,
+    /// Reset by the network or lost in a crash.
+    pub broken: bool,
     /// The peer does not read at all while this holds.
     pub deaf: bool,
 }
@@ -44,6 +46,7 @@ impl Link {
             forgotten: false,
             to_server_at: Mono(0),
             to_peer_at: Mono(0),
+            broken: false,
             deaf: false,
         }
     }

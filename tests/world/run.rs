@@ -232,8 +232,12 @@ impl World {
         }
         if rest > 0 {
             let stalled = self.chance.one_in(self.habits.stalls);
-            let wait = if stalled { Duration::from_secs(60) } else { self.habits.network };
-            let at = self.after(wait).max(Mono(self.mono.0 + 1));
+            let wait = if stalled {
+                self.mono.after(Duration::from_secs(60))
+            } else {
+                self.after(self.habits.network)
+            };
+            let at = wait.max(Mono(self.mono.0 + 1));
             if let Some(link) = self.links.get_mut(&peer) {
                 link.draining = true;
             }
@@ -431,6 +435,9 @@ impl World {
             && let Err(wrong) = self.model.learn(&life.cold)
         {
             self.complain(format!("after a mailbox moved: {wrong}"));
+        }
+        if planted(Bug::BodySlicesSwapped) {
+            store::swap_slices(&self.path(), &writes);
         }
         if planted(Bug::CommitAppliedTwice)
             && let Some(life) = &mut self.life

@@ -234,7 +234,8 @@ impl Sender {
 
     fn body(&mut self, world: &mut World) {
         let large = self.chance.one_in(8);
-        let size = if large { 300_000 } else { 300 + self.chance.index(5_000) };
+        let size =
+            if large { *self.chance.pick(&[300_000, 600_000]) } else { 300 + self.chance.index(5_000) };
         let mut text = corpus::token(&self.token, size);
         if self.submits {
             let from = String::from_utf8_lossy(&text).replacen("sender@example.org", "alice@box.test", 1);
