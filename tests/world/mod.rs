@@ -143,7 +143,8 @@ impl World {
 
     /// Starts the server on the file as it lies there.
     fn boot(&mut self) {
-        let (hot, cold, writer) = store::open(&self.path(), self.wall);
+        let (hot, cold, mut writer) = store::open(&self.path());
+        wrap::panic_in_writes(&mut writer, self.chance.fork(), self.habits.write_panics);
         let config = Arc::new(hot.config().expect("settings"));
         hot.end_turn();
         let mut seed = [0; 32];
@@ -175,6 +176,9 @@ impl World {
     pub fn change_habits(&mut self, habits: Habits) {
         self.was_rough |= self.habits.panics > 0 || self.habits.stalls > 0;
         self.habits = habits;
+        if let Some(life) = &mut self.life {
+            wrap::panic_in_writes(&mut life.writer, self.chance.fork(), self.habits.write_panics);
+        }
         self.draw_cut();
         wrap::set_panics(self.chance.fork(), self.habits.panics);
     }

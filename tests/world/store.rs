@@ -24,7 +24,7 @@ pub fn create(path: &Path, setup: Vec<Write>) {
 }
 
 /// The loop's reader, the reader thread's reader, and the writer.
-pub fn open(path: &Path, _now: Wall) -> (Reader, Reader, Writer) {
+pub fn open(path: &Path) -> (Reader, Reader, Writer) {
     let writer = Writer::open(path).expect("the file opens for writing");
     let hot = Reader::open(path).expect("the file opens for the loop");
     let cold = Reader::open(path).expect("the file opens for the reader");

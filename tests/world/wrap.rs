@@ -5,6 +5,7 @@ use std::cell::RefCell;
 
 use pillarbox::engine::ServiceKind;
 use pillarbox::session::{Cx, Opening, Session, Want};
+use pillarbox::store::Writer;
 
 use super::chance::Chance;
 use super::habits::{Bug, planted};
@@ -35,6 +36,11 @@ thread_local! {
 /// One in `panics` steps panics from now on, on this thread.
 pub fn set_panics(chance: Chance, panics: u64) {
     DICE.set((chance, panics));
+}
+
+/// One in `panics` writes panics while it is applied.
+pub fn panic_in_writes(writer: &mut Writer, mut chance: Chance, panics: u64) {
+    writer.before_each(Box::new(move |_| assert!(!chance.one_in(panics), "{PLANNED}")));
 }
 
 /// What a planned panic says, so that the test's panic hook can keep quiet about it.
