@@ -178,8 +178,6 @@ impl Parser<'_> {
             // Bodies of a multipart follow each other without a space (RFC 9051 section 9, body-type-mpart).
             if !items.is_empty() && !self.rest.starts_with(b"(") {
                 self.space()?;
-            } else if !items.is_empty() && self.rest.starts_with(b" ") {
-                self.space()?;
             }
             items.push(self.item(depth + 1)?);
         }
