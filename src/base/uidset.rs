@@ -107,6 +107,30 @@ impl UidSet {
     }
 }
 
+impl UidSet {
+    /// The numbers of this set that are not in `other`, in one pass over both.
+    #[must_use]
+    pub fn without(&self, other: &UidSet) -> UidSet {
+        let mut left = UidSet::new();
+        let mut holes = other.ranges.iter().peekable();
+        for &(first, last) in &self.ranges {
+            let mut from = Some(first);
+            while let Some(&&(gap, end)) = holes.peek().filter(|hole| hole.0 <= last) {
+                if let Some(from) = from.filter(|from| *from < gap) {
+                    left.ranges.push((from, gap - 1));
+                }
+                from = from.and_then(|from| if end >= last { None } else { Some(from.max(end + 1)) });
+                if end > last {
+                    break;
+                }
+                holes.next();
+            }
+            left.ranges.extend(from.map(|from| (from, last)));
+        }
+        left
+    }
+}
+
 impl FromIterator<u32> for UidSet {
     fn from_iter<T: IntoIterator<Item = u32>>(numbers: T) -> UidSet {
         let mut set = UidSet::new();
@@ -153,5 +177,20 @@ mod tests {
         assert_eq!(rest, [5..=u32::MAX]);
         assert_eq!(odd.ranges_from(4).count(), 2);
         assert_eq!(odd.ranges_from(8).count(), 0);
+    }
+
+    #[test]
+    fn what_is_left_of_a_set_is_what_taking_out_one_by_one_leaves() {
+        let mut rng = crate::base::Rng::new(&[7; 32]);
+        for _ in 0..2_000 {
+            let mut numbers = |count: u64| (0..count).map(|_| rng.below(24) as u32 + 1).collect::<UidSet>();
+            let (set, gone) = (numbers(12), numbers(9));
+            let mut expected = set.clone();
+            gone.iter().for_each(|number| expected.remove(number));
+            assert_eq!(set.without(&gone), expected, "{set} without {gone}");
+        }
+        let all = UidSet::range(1..=u32::MAX);
+        assert!(all.without(&all).is_empty());
+        assert_eq!(all.without(&UidSet::range(1..=2)), UidSet::range(3..=u32::MAX));
     }
 }

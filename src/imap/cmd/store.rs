@@ -115,13 +115,12 @@ impl Running for Store {
 }
 
 impl Store {
-    fn committed(&mut self, mut part: UidSet, selected: &mut Selected, cx: &mut Cx<'_>) -> Result<(), Pause> {
+    fn committed(&mut self, part: UidSet, selected: &mut Selected, cx: &mut Cx<'_>) -> Result<(), Pause> {
         let Done::Flags { modseq, changed, modified } = committed(cx)? else {
             return Err(Pause::Refuse(reply::broken()));
         };
-        for uid in modified.iter() {
-            self.modified.insert(uid);
-            part.remove(uid);
+        for range in modified.ranges() {
+            self.modified.insert_range(*range.start(), *range.end());
         }
         if self.silent {
             selected.own.push(Own {
@@ -133,7 +132,7 @@ impl Store {
             });
             return Ok(());
         }
-        for range in part.ranges() {
+        for range in part.without(&modified).ranges() {
             selected.loud.insert_range(*range.start(), *range.end());
         }
         Ok(())
@@ -160,12 +159,11 @@ impl Store {
             return Ok(reply::ok("Stored"));
         }
         let current = selected.current(cx)?;
-        let gone = view.gone_in(&current);
-        let mut reply = reply::ok("Stored");
-        for (_, uid) in gone.into_iter().filter(|(_, uid)| uids.contains(uid.0)) {
-            selected.loud.remove(uid.0);
-            reply = reply::expunge_issued();
+        let gone: UidSet = view.gone_in(&current).into_iter().map(|(_, uid)| uid.0).collect();
+        if gone.intersection(uids).is_empty() {
+            return Ok(reply::ok("Stored"));
         }
-        Ok(reply)
+        selected.loud = selected.loud.without(&gone);
+        Ok(reply::expunge_issued())
     }
 }
