@@ -196,6 +196,9 @@ pub const KEEPALIVE: Duration = Duration::from_secs(120);
 
 /// Password checks waiting for a hash thread; past it a check is answered with "try again".
 pub const HASH_QUEUE_MAX: usize = 64;
+/// Login attempts remembered at once. Every connection has at most one, so that those beyond it are of peers that have
+/// hung up while theirs was held back; they are let go then.
+pub const ATTEMPTS_MAX: usize = 2 * CONNECTIONS_MAX;
 /// Hashes of one network at a time, unless it is known to log in well; more wait, and look again after the hold.
 pub const HASHES_PER_NET_MAX: usize = 8;
 pub const HASH_HOLD: Duration = Duration::from_millis(250);

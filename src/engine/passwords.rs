@@ -14,7 +14,8 @@ use std::sync::Arc;
 use ring::hmac;
 
 use crate::base::limits::{
-    HASH_HOLD, HASH_QUEUE_MAX, HASHES_PER_NET_MAX, LOGIN_GOOD_FOR, PASSWORD_BYTES_MAX, USED_INTERVAL,
+    ATTEMPTS_MAX, HASH_HOLD, HASH_QUEUE_MAX, HASHES_PER_NET_MAX, LOGIN_GOOD_FOR, PASSWORD_BYTES_MAX,
+    USED_INTERVAL,
 };
 use crate::base::{CredentialId, Mono, Now, Rng, Ticket};
 use crate::session::throttle::{Net, Target, Throttle};
@@ -174,6 +175,7 @@ impl Engine {
         let target = self.passwords.target(account.as_ref(), &check.login);
         let trusted = self.passwords.throttle.trusts(now.mono, Net::of(check.from), target);
         let delay = self.passwords.throttle.delay(now.mono, check.from, target);
+        self.drop_abandoned();
         let askers = vec![ticket];
         let attempt = Attempt { check, account, target, candidates, askers, digest, trusted, hashing: false };
         self.passwords.by_digest.insert(digest, ticket);
@@ -182,6 +184,21 @@ impl Engine {
             self.hash_held(now, ticket);
         } else {
             self.deadlines.add(now.mono.after(delay), Due::Password(ticket));
+        }
+    }
+
+    /// When there are very many attempts: those held back for nobody go. What is left has a connection each.
+    fn drop_abandoned(&mut self) {
+        if self.passwords.attempts.len() < ATTEMPTS_MAX {
+            return;
+        }
+        let waited_for =
+            |attempt: &Attempt| attempt.askers.iter().any(|asker| self.asked.contains_key(asker));
+        let held = self.passwords.attempts.iter().filter(|(_, attempt)| !attempt.hashing);
+        let gone: Vec<Ticket> =
+            held.filter(|(_, attempt)| !waited_for(attempt)).map(|(ticket, _)| *ticket).collect();
+        for ticket in gone {
+            self.passwords.take(ticket);
         }
     }
 

@@ -211,6 +211,22 @@ fn a_guesser_who_hangs_up_while_held_back_is_not_hashed() {
 }
 
 #[test]
+fn guessers_who_hang_up_and_come_back_are_not_all_remembered() {
+    let mut bench = with_alice();
+    for n in 0..=limits::LOGIN_FAILURES_FREE + 5 {
+        login(&mut bench, "nobody", &format!("guess {n}"), "198.51.100.1");
+        bench.wait(limits::LOGIN_DELAY_MAX);
+        hash(&mut bench);
+    }
+    for n in 0..2 * limits::ATTEMPTS_MAX {
+        let (conn, _) = ask(&mut bench, "nobody", &format!("another {n}"), "198.51.100.1", Service::Mail);
+        bench.on(Event::Lost { conn });
+    }
+    assert!(bench.engine.status().hashes_waiting <= limits::ATTEMPTS_MAX);
+    assert!(granted(login(&mut bench, ALICE, "secret", "192.0.2.1").1));
+}
+
+#[test]
 fn wrong_passwords_are_delayed_but_not_where_the_owner_is() {
     let mut bench = with_alice();
     assert!(granted(login(&mut bench, ALICE, "secret", "192.0.2.1").1));
