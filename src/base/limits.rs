@@ -119,7 +119,7 @@ pub const BAD_COMMANDS_MAX: u32 = 3;
 /// Recipients of one mail transaction; RFC 5321 section 4.5.3.1.8 asks for at least 100.
 pub const RECIPIENTS_MAX: usize = 200;
 /// Mail transactions in one SMTP connection.
-pub const TRANSACTIONS_MAX: u32 = 1_000;
+pub const TRANSACTIONS_MAX: u32 = 10_000;
 /// Received fields before a message is taken to be looping (RFC 5321 section 6.3).
 pub const HOPS_MAX: usize = 100;
 /// Bytes of a local part. RFC 5321 section 4.5.3.1.1 says 64, but senders that encode the recipient into it (VERP) take
