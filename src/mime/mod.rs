@@ -1,5 +1,16 @@
 //! Floor 1: the message format. Pure functions over bytes; nothing here fails on any input: what cannot be parsed is
 //! described as well as it can be, and the bytes are never changed.
+//!
+//! | document | done | |
+//! |---|---|---|
+//! | RFC 5322 messages | done | with the obsolete forms; lines that are no fields are skipped |
+//! | RFC 2045, 2046 MIME | done | parts within `PARTS_MAX` and `PART_DEPTH_MAX`; a multipart without boundary is text |
+//! | RFC 2047 encoded words | done | read leniently, written strictly |
+//! | RFC 2183 disposition, RFC 2231 parameters | done | continuations joined |
+//! | RFC 9051 ENVELOPE, BODYSTRUCTURE | done | 7-bit; text that is not ASCII is encoded words or `name*` |
+//! | RFC 6532 UTF-8 headers | done | read; message/global is opened like message/rfc822 |
+//! | RFC 5256 base subject, RFC 5957 display | done | for SORT and THREAD |
+//! | RFC 5051 i;unicode-casemap | partly | decompositions of the scripts named in `fold`, not of all Unicode |
 
 pub mod address;
 pub mod charset;

@@ -77,6 +77,7 @@ struct SmtpRuns {
     large: Delivered,
     fsyncs: [Option<f64>; 2],
     peer: Option<[Delivered; 2]>,
+    peer_fsyncs: Option<f64>,
 }
 
 fn smtp(bench: &Bench, limits: &Limits) -> Vec<Row> {
@@ -89,6 +90,10 @@ fn smtp(bench: &Bench, limits: &Limits) -> Vec<Row> {
             deliver(&bench.ours, 2, 1, count / 8, 10 * 1024, true).fsyncs,
             deliver(&bench.ours, 2, 10, count / 4, 10 * 1024, true).fsyncs,
         ],
+        peer_fsyncs: bench
+            .peers
+            .as_ref()
+            .and_then(|peers| deliver(peers, 2, 1, count / 20, 10 * 1024, true).fsyncs),
         peer: bench.peers.as_ref().map(|peers| {
             let count = bench.scale(1_500);
             [deliver(peers, 0, 1, count, 10 * 1024, false), deliver(peers, 1, 10, count, 10 * 1024, false)]
@@ -156,7 +161,9 @@ fn against_peers(runs: &SmtpRuns) -> Vec<Row> {
     let Some([peer_one, peer_ten]) = &runs.peer else { return Vec::new() };
     let (one, ten) = (&runs.one, &runs.ten);
     let compare = |work: &str, unit, ours, theirs, bar| Row::against(work, unit, ours, "D+P", theirs, bar);
-    vec![
+    let fsyncs = runs.fsyncs[0].zip(runs.peer_fsyncs);
+    let fsyncs = fsyncs.map(|(ours, theirs)| compare("fsyncs per delivery", "", ours, theirs, Bar::Shown));
+    let mut rows = vec![
         compare(ONE, "/s", one.visible, peer_one.visible, Bar::AtLeastTimes(4.0)),
         compare(TEN, "/s", ten.visible, peer_ten.visible, Bar::AtLeastTimes(10.0)),
         compare("SMTP in 10 KiB, 1 connection, accepted", "/s", one.accepted, peer_one.accepted, Bar::Shown),
@@ -175,7 +182,9 @@ fn against_peers(runs: &SmtpRuns) -> Vec<Row> {
             Bar::Shown,
         ),
         compare("server CPU per 10 KiB delivery", "ms", one.cpu * 1e3, peer_one.cpu * 1e3, Bar::Shown),
-    ]
+    ];
+    rows.extend(fsyncs);
+    rows
 }
 
 /// APPEND of 10 KiB: per second on one connection, on ten, and twenty in flight on one.
