@@ -69,17 +69,19 @@ impl Engine {
 
     /// The author hears the result; everybody who watches gets a hint, whoever made the change and whether or not the
     /// author is still there.
-    pub(super) fn committed(&mut self, now: Now, ticket: Ticket, outcome: Outcome) {
-        for mailbox in outcome.mailboxes {
-            self.hint(Watch::Mailbox(mailbox));
-        }
-        for account in outcome.accounts {
-            self.hint(Watch::Account(account));
-        }
-        self.reload |= outcome.settings;
-        self.settled(ticket, outcome.result);
-        if !outcome.revoked.is_empty() {
-            self.revoke(now, &outcome.revoked);
+    pub(super) fn committed(&mut self, now: Now, results: Vec<(Ticket, Outcome)>) {
+        for (ticket, outcome) in results {
+            self.settled(ticket, outcome.result);
+            for mailbox in outcome.mailboxes {
+                self.hint(Watch::Mailbox(mailbox));
+            }
+            for account in outcome.accounts {
+                self.hint(Watch::Account(account));
+            }
+            self.reload |= outcome.settings;
+            if !outcome.revoked.is_empty() {
+                self.revoke(now, &outcome.revoked);
+            }
         }
     }
 
@@ -119,8 +121,9 @@ impl Engine {
         for id in self.watchers.of(watch) {
             if let Some(conn) = self.conns.get_mut(&id) {
                 conn.marks.hinted = true;
-                if conn.wait == Wait::News {
-                    self.wake(id);
+                if conn.wait == Wait::News && !conn.marks.queued {
+                    conn.marks.queued = true;
+                    self.hinted.push_back(id);
                 }
             }
         }

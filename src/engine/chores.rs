@@ -110,7 +110,7 @@ impl Engine {
 
     /// When to call `turn` again if nothing happens.
     pub(super) fn next_turn(&self, now: Now) -> Option<Mono> {
-        if !self.ready.is_empty() {
+        if !self.ready.is_empty() || !self.hinted.is_empty() {
             return Some(now.mono);
         }
         self.deadlines.next()

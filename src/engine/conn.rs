@@ -54,7 +54,7 @@ pub(super) struct Conn {
 /// What has happened since the last step, and what the outside has been told.
 #[derive(Default)]
 pub(super) struct Marks {
-    /// It is in the ready queue.
+    /// It is in the ready queue or among the hinted.
     pub queued: bool,
     /// Bytes came, or the end of them.
     pub fresh: bool,

@@ -195,6 +195,9 @@ pub struct Engine {
     crowd: Crowd,
     /// Connections that have something to do; each at most once.
     ready: VecDeque<ConnId>,
+    /// Due only because of a hint: after those that have bytes or an answer, so that telling a thousand idle
+    /// conversations of a delivery does not keep its sender waiting.
+    hinted: VecDeque<ConnId>,
     deadlines: Deadlines,
     watchers: Watchers,
     /// Conversations that found the body budget empty.
@@ -240,6 +243,7 @@ impl Engine {
             last_conn: 0,
             crowd: Crowd::default(),
             ready: VecDeque::new(),
+            hinted: VecDeque::new(),
             deadlines,
             watchers: Watchers::default(),
             starved: BTreeSet::new(),
@@ -338,11 +342,7 @@ impl Engine {
             Event::Lost { conn } => self.forget(conn),
             Event::Connected { conn, result } => self.connected(conn, result),
             Event::Sent { conn, count } => self.sent(conn, count),
-            Event::Committed { results } => {
-                for (ticket, outcome) in results {
-                    self.committed(now, ticket, outcome);
-                }
-            }
+            Event::Committed { results } => self.committed(now, results),
             Event::CommitFailed { tickets, error } => self.commit_failed(tickets, &error),
             Event::Read { ticket, result } => self.answer(ticket, Answer::Read(result)),
             Event::Hashed { ticket, matched } => self.passwords.hashed(ticket, matched),
@@ -413,6 +413,11 @@ impl Engine {
                 steps += self.run(now, id);
             }
         }
+        // A busy queue leaves half a turn to those that were only hinted.
+        let mut left = STEPS_PER_TURN.saturating_sub(steps).max(STEPS_PER_TURN / 2);
+        while let Some(id) = self.hinted.pop_front_if(|_| left > 0) {
+            left = left.saturating_sub(self.run(now, id));
+        }
         self.say_stopped();
         self.store.end_turn();
         self.next_turn(now)
@@ -438,6 +443,7 @@ impl Engine {
     /// What was noted since the last turn needs another one at once. Bytes that were sent often need none.
     pub fn is_stirred(&self) -> bool {
         !self.ready.is_empty()
+            || !self.hinted.is_empty()
             || !self.effects.is_empty()
             || !self.commits.is_empty()
             || self.reload

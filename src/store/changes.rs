@@ -224,19 +224,25 @@ impl Reader {
     }
 
     pub(super) fn mailbox_state(&self, mailbox: MailboxId) -> Result<Option<MailboxState>, StoreError> {
+        if let Some((_, state)) = self.state_of_turn.get().filter(|(of, _)| *of == mailbox) {
+            return Ok(Some(state));
+        }
         let sql = "SELECT modseq, uid_next, complete_from, messages FROM mailbox WHERE id = ?1";
-        self.one(sql, [mailbox], |row| {
+        let state = self.one(sql, [mailbox], |row| {
             Ok(MailboxState {
                 modseq: row.get(0)?,
                 uid_next: row.get(1)?,
                 complete_from: row.get(2)?,
                 messages: row.get(3)?,
             })
-        })
+        })?;
+        self.state_of_turn.set(state.map(|state| (mailbox, state)));
+        Ok(state)
     }
 }
 
 /// Where a mailbox stands in this snapshot.
+#[derive(Clone, Copy)]
 pub struct MailboxState {
     pub modseq: ModSeq,
     pub uid_next: Uid,

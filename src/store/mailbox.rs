@@ -41,7 +41,12 @@ impl Reader {
     }
 
     pub fn mailbox(&self, id: MailboxId) -> Result<Option<MailboxRow>, StoreError> {
-        self.one(&format!("{MAILBOX} WHERE id = ?1"), [id], mailbox_row)
+        if let Some(row) = self.row_of_turn.borrow().as_ref().filter(|row| row.id == id) {
+            return Ok(Some(row.clone()));
+        }
+        let row = self.one(&format!("{MAILBOX} WHERE id = ?1"), [id], mailbox_row)?;
+        self.row_of_turn.replace(row.clone());
+        Ok(row)
     }
 
     pub fn status(&self, mailbox: MailboxId, account: AccountId) -> Result<Status, StoreError> {

@@ -9,7 +9,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Params};
 
 use crate::base::{AccountId, BodyId, CredentialId, MailboxId, ModSeq, Uid, UidSet, UidValidity, Wall};
 
-use super::changes::ViewCache;
+use super::changes::{MailboxState, ViewCache};
 use super::message::Unpacker;
 use super::open::{self, OpenOptions};
 use super::{Flags, KeywordSet, StoreError, View};
@@ -25,6 +25,9 @@ pub struct Reader {
     /// Interned sets never change their meaning, so they are read once.
     pub(super) keyword_sets: RefCell<BTreeMap<KeywordSet, Arc<[String]>>>,
     pub(super) unpacker: RefCell<Unpacker>,
+    /// The mailbox last looked at in this turn: a thousand sessions that idle on one ask for it one after the other.
+    pub(super) row_of_turn: RefCell<Option<MailboxRow>>,
+    pub(super) state_of_turn: Cell<Option<(MailboxId, MailboxState)>>,
 }
 
 /// RFC 6154 attributes (and INBOX's absence of one). The wire form is `\Sent` and so on.
@@ -185,12 +188,16 @@ impl Reader {
             views: RefCell::default(),
             keyword_sets: RefCell::default(),
             unpacker: RefCell::default(),
+            row_of_turn: RefCell::default(),
+            state_of_turn: Cell::default(),
         })
     }
 
     /// Ends the turn's snapshot, if one is open. Called by the engine after every turn, by the reader thread after
     /// every slice: no read transaction outlives either.
     pub fn end_turn(&self) {
+        self.row_of_turn.replace(None);
+        self.state_of_turn.set(None);
         if self.in_turn.take() {
             // A read transaction has nothing to lose; if ending it fails, it has ended.
             let ended = self.db.prepare_cached("COMMIT").and_then(|mut end| end.execute([]));

@@ -8,7 +8,7 @@ use crate::world::habits::{Bug, plant};
 use crate::world::life::{Workload, run};
 
 /// Seeds tried until one complains.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 200;
 
 /// Lives with the bug until a complaint contains one of the words; says which seed it was.
 fn caught(bug: Bug, workload: Workload, words: &[&str]) {
