@@ -28,6 +28,8 @@ pub struct Habits {
     pub refused: u64,
     /// One in so many batches meets a failing sync.
     pub failed_syncs: u64,
+    /// One in so many batches meets a failing write, or a full disk in the middle of one.
+    pub failed_writes: u64,
     /// One in so many steps of a session panics.
     pub panics: u64,
     /// One in so many writes panics inside the commit.
@@ -57,6 +59,7 @@ impl Habits {
             resets: maybe(&[500, 3_000]),
             refused: maybe(&[20, 100]),
             failed_syncs: maybe(&[30, 150]),
+            failed_writes: maybe(&[30, 150]),
             panics: maybe(&[300, 3_000]),
             write_panics: maybe(&[100, 400]),
             cuts: maybe(&[150, 900]),
@@ -70,6 +73,7 @@ impl Habits {
             resets: 0,
             refused: 0,
             failed_syncs: 0,
+            failed_writes: 0,
             panics: 0,
             write_panics: 0,
             cuts: 0,

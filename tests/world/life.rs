@@ -6,7 +6,7 @@ use pillarbox::base::{Mono, Wall};
 use pillarbox::store::{Deliver, FlagNames, Place, Target, Write};
 
 use super::chance::Chance;
-use super::client::Client;
+use super::client::{Client, ROUGH_PATIENCE};
 use super::disk::Crash;
 use super::habits::Habits;
 use super::hostile::Hostile;
@@ -36,6 +36,9 @@ pub struct Report {
     pub acknowledged: u64,
     pub crashes: u32,
 }
+
+/// What others do wrong may not cost an honest peer more than this.
+const CALM_PATIENCE: Duration = Duration::from_secs(15);
 
 struct Life {
     world: World,
@@ -98,8 +101,19 @@ impl Life {
             let submits = workload == Workload::Submit || n % 2 == 1;
             Sender::new(&format!("mail-{n}"), submits, mail, chance.fork(), think)
         };
+        let patience = if workload == Workload::Hostile { CALM_PATIENCE } else { ROUGH_PATIENCE };
+        let client = |n: usize, chance: &mut Chance| {
+            let mut client = Client::new(n, chance.fork(), think);
+            client.set_patience(patience);
+            client
+        };
+        let sender = |n: usize, chance: &mut Chance| {
+            let mut sender = sender(n, chance);
+            sender.set_patience(patience);
+            sender
+        };
         Life {
-            clients: (0..clients).map(|n| Client::new(n, chance.fork(), think)).collect(),
+            clients: (0..clients).map(|n| client(n, &mut chance)).collect(),
             senders: (0..senders).map(|n| sender(n, &mut chance)).collect(),
             hostile: (0..hostile).map(|_| Hostile::new(chance.fork())).collect(),
             world,

@@ -383,6 +383,19 @@ impl World {
         batch
     }
 
+    /// Perhaps the next batch meets a sync or a write that fails.
+    fn spoil_the_disk(&mut self) {
+        let fails_sync = self.chance.one_in(self.habits.failed_syncs);
+        let fails_write = self.chance.one_in(self.habits.failed_writes);
+        let (full, after) = (self.chance.one_in(2), self.chance.below(6));
+        self.disk.set_faults(|faults, counts| {
+            let at = fails_write.then_some(counts.writes + after);
+            faults.fail_sync = fails_sync.then_some(counts.syncs);
+            faults.fail_write = at.filter(|_| !full);
+            faults.full_at_write = at.filter(|_| full);
+        });
+    }
+
     fn write(&mut self) {
         let mut batch = self.next_batch();
         let mut refused = Vec::new();
@@ -396,9 +409,7 @@ impl World {
                 !refuse
             });
         }
-        if self.chance.one_in(self.habits.failed_syncs) {
-            self.disk.set_faults(|faults, counts| faults.fail_sync = Some(counts.syncs));
-        }
+        self.spoil_the_disk();
         let Some(life) = &mut self.life else { return };
         let writes: Vec<Write> = batch.iter().map(|(_, write)| write.clone()).collect();
         let tickets: Vec<Ticket> = batch.iter().map(|(ticket, _)| *ticket).collect();

@@ -6,11 +6,9 @@ use std::time::Duration;
 use pillarbox::base::Mono;
 
 use super::chance::Chance;
+use super::client::ROUGH_PATIENCE;
 use super::net::PeerId;
 use super::{World, corpus};
-
-/// A reply must come within this, in the world's time.
-const REPLY_WITHIN: Duration = Duration::from_secs(40 * 60);
 
 #[derive(Clone, Debug, PartialEq)]
 enum State {
@@ -51,6 +49,8 @@ pub struct Sender {
     buffer: Vec<u8>,
     token: String,
     recipients: u32,
+    /// A reply must come within this, in the world's time.
+    patience: Duration,
     think: Duration,
     chance: Chance,
 }
@@ -71,6 +71,7 @@ impl Sender {
             buffer: Vec::new(),
             token: String::new(),
             recipients: 1,
+            patience: ROUGH_PATIENCE,
             think,
             chance,
         }
@@ -85,6 +86,11 @@ impl Sender {
         format!("sender {} {:?} since {} left {}", self.name, self.state, self.since.0, self.left)
     }
 
+    /// Waits for a reply at most so long.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
     pub fn poll(&mut self, world: &mut World) {
         if let Some(peer) = self.peer {
             let bytes = world.take(peer);
@@ -96,7 +102,8 @@ impl Sender {
                 self.leave(world.mono);
             }
         }
-        if self.state != State::Away && world.mono.since(self.since) > REPLY_WITHIN {
+        let waits = !matches!(self.state, State::Away | State::Ready);
+        if waits && world.mono.since(self.since) > self.patience {
             self.complaints.push(format!("sender {}: no reply in {:?}", self.name, self.state));
             self.leave(world.mono);
         }

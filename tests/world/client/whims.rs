@@ -1,0 +1,124 @@
+//! What the client does next when nothing forces it: any command, at random.
+
+use std::time::Duration;
+
+use super::super::picture::During;
+use super::super::{World, corpus};
+use super::{Client, Doing};
+
+const MAILBOXES: [&str; 3] = ["INBOX", "Archive", "Trash"];
+
+impl Client {
+    fn some_uid(&mut self) -> Option<u32> {
+        let at = self.chance.index(self.picture.entries.len());
+        self.picture.entries.get(at).and_then(|entry| entry.uid)
+    }
+
+    fn some_number(&mut self) -> usize {
+        1 + self.chance.index(self.picture.entries.len())
+    }
+
+    pub(super) fn anything(&mut self, world: &mut World) {
+        if self.picture.entries.is_empty() {
+            return match self.chance.below(4) {
+                0 => self.append(world),
+                1 => self.command(world, Doing::Noop, During::Other, "NOOP"),
+                2 => self.change_mailbox(world),
+                _ => self.idle(world, world.mono.after(Duration::from_secs(90))),
+            };
+        }
+        let uid = self.some_uid().unwrap_or(1);
+        let number = self.some_number();
+        match self.chance.below(24) {
+            0..3 => self.command(world, Doing::Noop, During::Other, "NOOP"),
+            3..6 => {
+                let long = Duration::from_secs(1 + self.chance.below(300));
+                self.idle(world, world.mono.after(long));
+            }
+            6..8 => {
+                let line = format!("FETCH 1:* {}", self.items());
+                self.command(world, Doing::Flags { from: 1 }, During::Numbers, &line);
+            }
+            8..11 => {
+                let line = format!("UID FETCH {uid}:* (UID RFC822.SIZE BODY.PEEK[])");
+                self.command(world, Doing::Body { uid }, During::Other, &line);
+            }
+            11..14 => {
+                let line = format!("STORE {number} {}", self.flag_change());
+                let uid = self.picture.entries.get(number - 1).and_then(|entry| entry.uid);
+                let what = if line.contains("SILENT") { Doing::Silent { uid } } else { Doing::Plain };
+                self.command(world, what, During::Numbers, &line);
+            }
+            14..16 => {
+                let line = format!("UID STORE {uid} {}", self.flag_change());
+                let uid = Some(uid);
+                let what = if line.contains("SILENT") { Doing::Silent { uid } } else { Doing::Plain };
+                self.command(world, what, During::Other, &line);
+            }
+            16 => self.command(
+                world,
+                Doing::Plain,
+                During::Other,
+                &format!("UID STORE {uid} +FLAGS (\\Deleted)"),
+            ),
+            17 => {
+                let line =
+                    if self.chance.one_in(2) { "EXPUNGE".into() } else { format!("UID EXPUNGE {uid}") };
+                self.command(world, Doing::Plain, During::Other, &line);
+            }
+            18 => self.transfer(world, uid),
+            19 | 20 => self.append(world),
+            21 => self.command(world, Doing::Plain, During::Numbers, "SEARCH OR SEEN NOT DELETED"),
+            22 => self.change_mailbox(world),
+            _ => self.leave(world),
+        }
+    }
+
+    fn flag_change(&mut self) -> String {
+        let op = *self.chance.pick(&["+FLAGS", "-FLAGS", "FLAGS", "+FLAGS.SILENT"]);
+        let flags =
+            *self.chance.pick(&["\\Seen", "\\Flagged", "\\Answered \\Seen", "$Forwarded", "blue \\Draft"]);
+        format!("{op} ({flags})")
+    }
+
+    fn transfer(&mut self, world: &mut World, uid: u32) {
+        let verb = *self.chance.pick(&["COPY", "MOVE"]);
+        let to = *self.chance.pick(&MAILBOXES);
+        if verb == "MOVE" && self.selected.as_deref() == Some(to) {
+            return self.command(world, Doing::Noop, During::Other, "NOOP");
+        }
+        self.command(world, Doing::Plain, During::Other, &format!("UID {verb} {uid} {to}"));
+    }
+
+    fn append(&mut self, world: &mut World) {
+        self.tokens += 1;
+        let token = format!("append-{}-{}", self.name, self.tokens);
+        let size = if self.chance.one_in(15) { 300_000 } else { 400 + self.chance.index(6_000) };
+        let body = corpus::token(&token, size);
+        let mailbox = *self.chance.pick(&MAILBOXES);
+        // A non-synchronizing literal may hold 4096 bytes where LITERAL- is what is offered (RFC 7888 section 4).
+        let sync = body.len() > 4096 || self.chance.one_in(2);
+        let line = format!("APPEND {mailbox} (\\Seen) {{{}{}}}", body.len(), if sync { "" } else { "+" });
+        let body = [body, b"\r\n".to_vec()].concat();
+        let (now, rest) = if sync { (Vec::new(), body) } else { (body, Vec::new()) };
+        let tag = self.begin(world.mono, Doing::Append { token, rest }, During::Other, &line);
+        if let Some(peer) = self.peer {
+            world.send(peer, &[format!("{tag} {line}\r\n").as_bytes(), &now].concat());
+        }
+    }
+
+    fn change_mailbox(&mut self, world: &mut World) {
+        self.remember();
+        self.target = (*self.chance.pick(&MAILBOXES)).to_owned();
+        self.select(world);
+    }
+
+    fn leave(&mut self, world: &mut World) {
+        let Some(peer) = self.peer else { return };
+        if self.chance.one_in(2) {
+            world.reset(peer);
+            return self.drop_connection(world.mono);
+        }
+        self.command(world, Doing::Logout, During::Other, "LOGOUT");
+    }
+}
