@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::{AccountId, MailboxId, ModSeq, Uid, UidSet, UidValidity, limits};
 use crate::session::{Answer, Cx};
-use crate::store::{Change, FlagNames, FlagOp, MailboxRow, Reply as Read, View, ViewAt};
+use crate::store::{AtOnce, Change, FlagNames, FlagOp, MailboxRow, Reply as Read, View, ViewAt};
 
 use super::command::By;
 use super::lex::{Bad, Point, Set, union};
@@ -78,15 +78,28 @@ impl Selected {
         if let Some(view) = &self.view {
             return Ok(view.clone());
         }
-        let current = self.current(cx)?;
-        let view = if current.modseq == self.modseq {
-            current
-        } else {
-            let then = cx.store.view_as_of(&current, self.modseq, self.uid_next)?;
-            then.filter(|view| view.len() == self.messages as usize).ok_or(Pause::Bye(reply::lost_track()))?
-        };
+        let view = self.then(cx)?;
+        let view = view.filter(|view| view.len() == self.messages as usize);
+        let view = view.ok_or(Pause::Bye(reply::lost_track()))?;
         self.view = Some(view.clone());
         Ok(view)
+    }
+
+    /// The mailbox as it stood when the client was last told; `None` where that is not known any more.
+    fn then(&mut self, cx: &mut Cx<'_>) -> Result<Option<Arc<View>>, Pause> {
+        if let Some(Answer::Read(Ok(Read::ViewAsOf(then)))) = &cx.answer {
+            let then = then.clone();
+            cx.answer = None;
+            return Ok(then);
+        }
+        let current = self.current(cx)?;
+        if current.modseq == self.modseq {
+            return Ok(Some(current));
+        }
+        match cx.store.view_then(&current, self.modseq, self.uid_next)? {
+            AtOnce::Ready(then) => Ok(then),
+            AtOnce::Ask(question) => Err(ask(cx, question)),
+        }
     }
 
     /// The view as the mailbox stands now: what is *not* told yet is in it. Pauses as `view` does.
@@ -169,15 +182,30 @@ pub fn vanished_since(
     known: Option<&UidSet>,
     matched: &[(u32, u32)],
 ) -> Result<UidSet, Pause> {
-    let (gone, complete) = cx.store.expunged_since(selected.mailbox, since)?;
-    let gone = match complete {
-        true => gone,
-        false => missing(&*selected.view(cx)?, matched),
-    };
+    let view = selected.view(cx)?;
+    let (gone, complete) = expunged_since(selected, cx, since)?;
+    let gone = if complete { gone } else { missing(&view, matched) };
     Ok(match known {
         Some(known) => gone.intersection(known),
         None => gone,
     })
+}
+
+/// What was expunged after `since` and up to what the client has been told, and whether all of it is on record. Pauses
+/// when it is much; the view must be at hand, so that one question waits at a time.
+pub fn expunged_since(selected: &Selected, cx: &mut Cx<'_>, since: ModSeq) -> Result<(UidSet, bool), Pause> {
+    if let Some(Answer::Read(Ok(Read::Expunged(gone, complete)))) = &cx.answer {
+        let answer = (gone.clone(), *complete);
+        cx.answer = None;
+        return Ok(answer);
+    }
+    if let Some(Answer::Read(Err(error))) = &cx.answer {
+        return Err(Pause::Refuse(reply::store_error(error)));
+    }
+    match cx.store.expunged(selected.mailbox, since, selected.modseq)? {
+        AtOnce::Ready(answer) => Ok(answer),
+        AtOnce::Ask(question) => Err(ask(cx, question)),
+    }
 }
 
 /// Every uid below the next one that the view does not show.

@@ -12,7 +12,7 @@ use rusqlite::Row;
 use crate::base::limits::CHANGES_ON_LOOP_MAX;
 use crate::base::{AccountId, MailboxId, ModSeq, Uid, UidSet};
 
-use super::{Change, Flags, Question, Reader, StoreError, View, ViewAt};
+use super::{AtOnce, Change, Flags, Question, Reader, StoreError, View, ViewAt};
 
 /// Views kept although no session holds them.
 const VIEW_CACHE_BYTES: usize = 8 * 1024 * 1024;
@@ -144,14 +144,58 @@ impl Reader {
         Ok(Some(Arc::new(current.advance(&later, &back, modseq, uid_next))))
     }
 
-    /// Uids expunged after `since` (RFC 7162 VANISHED EARLIER), and whether the record reaches back that far: if not,
-    /// the caller must treat every uid it does not see as vanished.
-    pub fn expunged_since(&self, mailbox: MailboxId, since: ModSeq) -> Result<(UidSet, bool), StoreError> {
+    /// `view_as_of` where little was expunged since then; else the question, which is answered by `Reply::ViewAsOf`.
+    pub fn view_then(
+        &self,
+        current: &Arc<View>,
+        modseq: ModSeq,
+        uid_next: Uid,
+    ) -> Result<AtOnce<Option<Arc<View>>>, StoreError> {
+        if self.expunged_much(current.mailbox, modseq, current.modseq)? {
+            let (mailbox, account) = (current.mailbox, current.account);
+            return Ok(AtOnce::Ask(Question::ViewAsOf { mailbox, account, modseq, uid_next }));
+        }
+        Ok(AtOnce::Ready(self.view_as_of(current, modseq, uid_next)?))
+    }
+
+    /// Uids expunged after `since` and up to `until` (RFC 7162 VANISHED EARLIER), and whether the record reaches back
+    /// that far: if not, the caller must treat every uid it does not see as vanished. Many of them are the reader
+    /// thread's to read, which answers `Reply::Expunged`.
+    pub fn expunged(
+        &self,
+        mailbox: MailboxId,
+        since: ModSeq,
+        until: ModSeq,
+    ) -> Result<AtOnce<(UidSet, bool)>, StoreError> {
+        if self.expunged_much(mailbox, since, until)? {
+            return Ok(AtOnce::Ask(Question::Expunged { mailbox, since, until }));
+        }
+        Ok(AtOnce::Ready(self.expunged_until(mailbox, since, until)?))
+    }
+
+    fn expunged_much(&self, mailbox: MailboxId, since: ModSeq, until: ModSeq) -> Result<bool, StoreError> {
+        let sql = "SELECT count(*) FROM (SELECT 1 FROM expunged INDEXED BY expunged_modseq
+            WHERE mailbox = ?1 AND modseq > ?2 AND modseq <= ?3 LIMIT ?4)";
+        let most = CHANGES_ON_LOOP_MAX as i64 + 1;
+        Ok(self.one(sql, (mailbox, since, until, most), |row| row.get::<_, i64>(0))? == Some(most))
+    }
+
+    pub(super) fn expunged_until(
+        &self,
+        mailbox: MailboxId,
+        since: ModSeq,
+        until: ModSeq,
+    ) -> Result<(UidSet, bool), StoreError> {
         let Some(now) = self.mailbox_state(mailbox)? else { return Ok((UidSet::new(), true)) };
-        let rows = self.expunged_between(mailbox, since, now.modseq, usize::MAX)?;
+        let rows = self.expunged_between(mailbox, since, until, usize::MAX)?;
         let mut uids: Vec<u32> = rows.iter().map(|row| row.uid.0).collect();
         uids.sort_unstable();
         Ok((uids.into_iter().collect(), now.complete_from <= since))
+    }
+
+    /// All of them at once, however many: never on the loop.
+    pub fn expunged_since(&self, mailbox: MailboxId, since: ModSeq) -> Result<(UidSet, bool), StoreError> {
+        self.expunged_until(mailbox, since, ModSeq(i64::MAX as u64))
     }
 
     /// Present messages with a modseq above `since`, ascending by uid, from uid `from` on, at most `limit`.

@@ -21,6 +21,14 @@ impl Reader {
             Question::View { mailbox, account } => {
                 Ok(Reply::View(std::sync::Arc::new(self.load_view(*mailbox, *account)?)))
             }
+            Question::ViewAsOf { mailbox, account, modseq, uid_next } => {
+                let current = std::sync::Arc::new(self.load_view(*mailbox, *account)?);
+                Ok(Reply::ViewAsOf(self.view_as_of(&current, *modseq, *uid_next)?))
+            }
+            Question::Expunged { mailbox, since, until } => {
+                let (gone, complete) = self.expunged_until(*mailbox, *since, *until)?;
+                Ok(Reply::Expunged(gone, complete))
+            }
             Question::Rows { mailbox, account, uids, from, columns } => {
                 Ok(Reply::Rows(self.rows(*mailbox, *account, uids, *from, *columns)?))
             }

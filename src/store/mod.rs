@@ -29,7 +29,7 @@ pub use reader::{
     Account, Address, Columns, Credential, MailboxRow, Question, Reader, Reply, Row, Rows, Scope, SpecialUse,
     Status,
 };
-pub use view::{Change, Flags, KeywordSet, View, ViewAt};
+pub use view::{AtOnce, Change, Flags, KeywordSet, View, ViewAt};
 pub use write::{
     Admin, Append, ChangeFlags, Deliver, Delivered, Done, Expunge, FlagNames, FlagOp, NewBody, Outcome,
     Place, Refused, Slice, Target, Transfer, Write,

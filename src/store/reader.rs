@@ -116,6 +116,10 @@ pub struct Status {
 pub enum Question {
     /// The whole view, for the first need of it in a session.
     View { mailbox: MailboxId, account: AccountId },
+    /// The view as it stood at an earlier `modseq`, with that `uid_next` (`Reader::view_as_of`).
+    ViewAsOf { mailbox: MailboxId, account: AccountId, modseq: ModSeq, uid_next: Uid },
+    /// Uids expunged after `since` and not after `until`, in one piece: some bytes for each stretch of them.
+    Expunged { mailbox: MailboxId, since: ModSeq, until: ModSeq },
     /// Message rows of `uids` from `from` on, ascending, at most `READ_ROWS_MAX` and about `READ_BYTES_MAX`. Expunged
     /// rows that are still kept are included (a view may still show them).
     Rows { mailbox: MailboxId, account: AccountId, uids: Arc<UidSet>, from: Uid, columns: Columns },
@@ -144,6 +148,10 @@ pub struct Columns {
 #[derive(Clone, Debug)]
 pub enum Reply {
     View(Arc<View>),
+    /// `None` where the expunged rows of that time are no longer kept.
+    ViewAsOf(Option<Arc<View>>),
+    /// … and whether the record reaches back that far.
+    Expunged(UidSet, bool),
     Rows(Rows),
     Bytes(Vec<u8>),
     /// `next` is where the next slice starts, `None` when `up_to` is reached.

@@ -65,12 +65,14 @@ struct Chunk {
     modseq: ModSeq,
 }
 
-/// What `Reader::view` can say at once.
-pub enum ViewAt {
-    Ready(Arc<View>),
-    /// Too much to load on the loop: put this question to the reader thread; it answers `Reply::View`.
+/// What can be said at once, or the question to put to the reader thread because it is too much for the loop.
+pub enum AtOnce<T> {
+    Ready(T),
     Ask(super::Question),
 }
+
+/// A view (`Reader::view`; the reader thread answers `Reply::View`).
+pub type ViewAt = AtOnce<Arc<View>>;
 
 impl View {
     /// A view of these rows, which ascend by uid.

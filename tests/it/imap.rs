@@ -120,3 +120,30 @@ fn a_client_that_does_not_read_is_waited_for() {
     assert_eq!(count(&heard, " FLAGS (\\Seen))"), 8_192);
     assert!(heard.contains("a OK") && heard.ends_with("b OK Done\r\n"));
 }
+
+#[test]
+fn what_was_expunged_by_thousands_is_never_read_on_the_loop() {
+    let mut world = World::calm(store::usual());
+    let (one, two) = (logged_in(&mut world), logged_in(&mut world));
+    large_mailbox(&mut world, one);
+    assert!(ask(&mut world, two, "q", "ENABLE QRESYNC").contains("* ENABLED QRESYNC"));
+    assert!(ask(&mut world, two, "s", "SELECT INBOX").contains("* 8192 EXISTS"));
+    assert!(ask(&mut world, one, "a", "STORE 1:8000 +FLAGS.SILENT (\\Deleted)").contains("a OK"));
+    assert_eq!(count(&ask(&mut world, one, "b", "EXPUNGE"), " EXPUNGE"), 8_000);
+
+    // It counts what was there when it selected, and none of that is loaded yet.
+    let reader = pillarbox::store::Reader::open(world.path()).expect("a file to read");
+    let alice = reader.account_by_login("alice@box.test").expect("read").expect("alice");
+    let mailbox = reader.mailbox_named(alice.id, "INBOX").expect("read").expect("INBOX");
+    let much = reader.expunged(mailbox.id, pillarbox::base::ModSeq(0), mailbox.modseq).expect("read");
+    assert!(matches!(much, pillarbox::store::AtOnce::Ask(_)), "a question to the reader thread");
+    let all = ask(&mut world, two, "c", "UID FETCH 1:* (UID) (CHANGEDSINCE 1 VANISHED)");
+    assert_eq!(count(&all, "VANISHED (EARLIER)"), 0, "it still counts them all");
+    assert!(all.contains("* 8192 FETCH (UID 8192"), "{:?}", all.lines().last());
+    assert!(
+        all.contains("* VANISHED 1:2000\r\n") || all.contains("* VANISHED 6001:8000\r\n"),
+        "told behind it"
+    );
+    let later = ask(&mut world, two, "d", "UID FETCH 1:* (UID) (CHANGEDSINCE 1 VANISHED)");
+    assert!(later.contains("* VANISHED (EARLIER) 1:8000\r\n"), "{:?}", later.lines().next());
+}

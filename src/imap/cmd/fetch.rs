@@ -13,11 +13,10 @@ use crate::imap::fetch_args::{self, FetchArgs, Item};
 use crate::imap::lex::{Bad, Parsed, Parser};
 use crate::imap::reply::{self, Reply};
 use crate::imap::server::{Core, Pause, Running, ask, room};
-use crate::imap::view::{Own, Selected};
+use crate::imap::view::{Own, Selected, expunged_since};
 use crate::session::{Answer, Cx, Want};
 use crate::store::{
-    ChangeFlags, Columns, Done, FlagNames, FlagOp, Flags, Question, Reply as Read, Rows, StoreError, View,
-    Write,
+    ChangeFlags, Columns, Done, FlagNames, FlagOp, Flags, Question, Reply as Read, Rows, View, Write,
 };
 
 use super::fetch_row::{Message, Wanted, Written};
@@ -173,21 +172,18 @@ fn vanished(
     uids: &UidSet,
     since: crate::base::ModSeq,
     view: &View,
-    cx: &Cx<'_>,
-) -> Result<UidSet, StoreError> {
-    let (gone, complete) = cx.store.expunged_since(selected.mailbox, since)?;
-    let mut told = if complete { gone.intersection(uids) } else { uids.clone() };
-    let shown: Vec<u32> = told
+    cx: &mut Cx<'_>,
+) -> Result<UidSet, Pause> {
+    let (gone, complete) = expunged_since(selected, cx, since)?;
+    let told = if complete { gone.intersection(uids) } else { uids.clone() };
+    let shown: UidSet = told
         .ranges()
         .flat_map(|range| {
             let rows = view.iter_from(view.seq_from(Uid(*range.start())));
             rows.map(|(_, row)| row.uid.0).take_while(move |uid| uid <= range.end())
         })
         .collect();
-    for uid in shown {
-        told.remove(uid);
-    }
-    Ok(told)
+    Ok(told.without(&shown))
 }
 
 impl Work {
