@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
+
 use crate::io::setup::Owner;
 use crate::store::verify::Progress;
 use crate::store::{OpenOptions, Reader, StoreError, Writer, backup, verify};
@@ -20,6 +22,7 @@ pub fn backup(call: &Call) -> Result<Report, Trouble> {
         let sentence = format!("{} exists already; a backup overwrites nothing", to.display());
         return Err(Trouble::new(Exit::File, sentence));
     }
+    may_write_beside(to)?;
     let from = OpenOptions::new(&db);
     while_growing("copying", to, length(&db), || backup::backup(&from, to)).inspect_err(|_| {
         // Half a copy is worse than none: somebody might believe in it.
@@ -29,6 +32,21 @@ pub fn backup(call: &Call) -> Result<Report, Trouble> {
     let text =
         format!("{} is a whole copy of {}, {bytes} bytes, opened and checked.", to.display(), db.display());
     Ok(Report::new(text, Json::object([("backup", shown(to)), ("bytes", Json::number(bytes))])))
+}
+
+/// Root has become the box's owner by now, who may not write where root may.
+fn may_write_beside(file: &Path) -> Result<(), Trouble> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok() {
+        return Ok(());
+    }
+    let sentence = format!(
+        "user {}, as whom the copy is made because the box is theirs, may not write into {}: name a folder of theirs and \
+         move the copy from there",
+        rustix::process::geteuid().as_raw(),
+        folder.display()
+    );
+    Err(Trouble::new(Exit::File, sentence))
 }
 
 pub fn restore(call: &Call) -> Result<Report, Trouble> {

@@ -190,3 +190,21 @@ fn what_was_acknowledged_is_there_after_kill_9() {
     assert!(server.stop().success());
     run(&db, "verify").well();
 }
+
+#[test]
+fn a_backup_says_where_it_may_not_be_written() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, db) = small_box();
+    let target = tempfile::tempdir().expect("a folder");
+    let copy = target.path().join("copy.db");
+    if rustix::process::geteuid().is_root() {
+        // Root's own folder, and a box of somebody else's.
+        std::os::unix::fs::chown(folder.path(), Some(65_534), Some(65_534)).expect("given away");
+        std::os::unix::fs::chown(&db, Some(65_534), Some(65_534)).expect("given away");
+    } else {
+        std::fs::set_permissions(target.path(), std::fs::Permissions::from_mode(0o500)).expect("closed");
+    }
+    run(&db, &format!("backup {}", copy.display())).badly(3, "name a folder of theirs");
+    assert!(!copy.exists());
+    run(&db, &format!("backup {}", folder.path().join("copy.db").display())).well();
+}
