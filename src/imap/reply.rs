@@ -126,6 +126,10 @@ pub fn empty_message() -> Reply {
     no("CANNOT", "A message of no bytes is not stored")
 }
 
+pub fn no_binary() -> Reply {
+    no("UNKNOWN-CTE", "A message with binary content is not stored here, send it with an encoding")
+}
+
 pub fn busy() -> Reply {
     no("UNAVAILABLE", "The server has too much to write just now, please try again in a moment")
 }

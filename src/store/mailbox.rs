@@ -65,6 +65,14 @@ impl Reader {
         Ok(Wall(newest.flatten().unwrap_or(0)))
     }
 
+    /// Whether there are names below this one.
+    pub fn has_children(&self, account: AccountId, name: &str) -> Result<bool, StoreError> {
+        // `/` is followed by `0`: names below `a` lie between `a/` and `a0`.
+        let sql = "SELECT 1 FROM mailbox WHERE account = ?1 AND name >= ?2 AND name < ?3 LIMIT 1";
+        let bounds = (account, format!("{name}/"), format!("{name}0"));
+        Ok(self.one(sql, bounds, |row| row.get::<_, i64>(0))?.is_some())
+    }
+
     /// Names of an interned keyword set, in its order.
     pub fn keywords(&self, set: KeywordSet) -> Result<Arc<[String]>, StoreError> {
         if set == KeywordSet::default() {

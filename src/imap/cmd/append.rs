@@ -1,7 +1,8 @@
 //! APPEND (RFC 9051 section 6.3.12, UIDPLUS in RFC 4315): the message streams from the input into slices and is never held
 //! whole. What can be refused is refused before the client sends it; what comes all the same is read away.
 //!
-//! A `literal8` is refused: the APPEND side of BINARY (RFC 3516 section 4.4) is not advertised.
+//! A `literal8` is refused in the words that RFC 3516 section 4.4 has for a mailbox that stores no binary content: what
+//! we hand back must be the bytes that came, and BODY[] could not show a NUL in them as it must (RFC 9051 section 7.5.2).
 
 use crate::base::{MailboxId, Wall};
 use crate::delivery::intake::Intake;
@@ -67,8 +68,7 @@ fn arguments(p: &mut Parser<'_>) -> Parsed<Arguments> {
         p.space()?;
     }
     match p.peek() {
-        Some(b'~') => Err(Bad("A binary literal is not taken here")),
-        Some(b'{') => Ok(Arguments { mailbox, flags, date }),
+        Some(b'{' | b'~') => Ok(Arguments { mailbox, flags, date }),
         _ => Err(Bad("APPEND needs the message as a literal")),
     }
 }
@@ -80,6 +80,9 @@ fn check(arguments: Arguments, head: Head, core: &Core, cx: &mut Cx<'_>) -> Resu
     let Arguments { mailbox, flags, date } = arguments;
     let row = cx.store.mailbox_named(account, &mailbox)?.filter(|row| !row.no_select);
     let row = row.ok_or_else(|| Pause::Refuse(reply::try_create()))?;
+    if head.eight {
+        return Err(Pause::Refuse(reply::no_binary()));
+    }
     if head.size == 0 {
         return Err(Pause::Refuse(reply::empty_message()));
     }

@@ -228,9 +228,7 @@ fn tell(entry: &Entry, options: &Options, names: &Names, core: &Core, cx: &mut C
     if entry.subscribed && !options.lsub && (options.select_subscribed || options.return_subscribed) {
         attributes.push("\\Subscribed");
     }
-    let special = entry.row.as_ref().and_then(|row| row.special);
-    attributes
-        .extend(SPECIAL_USES.iter().filter(|(known, _)| Some(*known) == special).map(|(_, name)| *name));
+    attributes.extend(entry.row.as_ref().and_then(special_name));
     cx.output.str(if options.lsub { "* LSUB (" } else { "* LIST (" });
     cx.output.str(&attributes.join(" "));
     cx.output.str(") \"/\" ");
@@ -244,6 +242,26 @@ fn tell(entry: &Entry, options: &Options, names: &Names, core: &Core, cx: &mut C
     }
     cx.output.str("\r\n");
     true
+}
+
+/// `\Sent` and its like.
+fn special_name(row: &MailboxRow) -> Option<&'static str> {
+    SPECIAL_USES.iter().find(|(known, _)| Some(*known) == row.special).map(|(_, name)| *name)
+}
+
+/// The LIST response of SELECT and EXAMINE, whose attributes "MUST be accurate" (RFC 9051 section 6.3.2).
+pub fn tell_selected(row: &MailboxRow, core: &Core, cx: &mut Cx<'_>) -> Result<(), StoreError> {
+    let parent = cx.store.has_children(row.account, &row.name)?;
+    cx.output.str("* LIST (");
+    cx.output.str(if parent { "\\HasChildren" } else { "\\HasNoChildren" });
+    if let Some(special) = special_name(row) {
+        cx.output.str(" ");
+        cx.output.str(special);
+    }
+    cx.output.str(") \"/\" ");
+    emit::mailbox(cx.output, &row.name, core.names());
+    cx.output.str("\r\n");
+    Ok(())
 }
 
 fn tell_status(entry: &Entry, items: &[Item], core: &Core, cx: &mut Cx<'_>) -> Result<(), StoreError> {

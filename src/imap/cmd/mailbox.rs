@@ -1,11 +1,11 @@
 //! CREATE (with RFC 6154), DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 9051 section 6.3.4 to 6.3.8): one write each. What a
 //! name may be is the store's to say.
 
-use crate::imap::lex::{Parsed, Parser};
+use crate::imap::lex::{Bad, Parsed, Parser};
 use crate::imap::reply::{self, Reply};
-use crate::imap::server::{Core, Running};
+use crate::imap::server::{Core, Pause, Running};
 use crate::session::Cx;
-use crate::store::{SpecialUse, Write};
+use crate::store::{MailboxRow, SpecialUse, Write};
 
 use super::{commit, once};
 
@@ -16,7 +16,9 @@ pub fn create(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
     let mut uses = Vec::new();
     if p.eat(b' ') {
         p.byte(b'(')?;
-        p.eat_word("USE");
+        if !p.eat_word("USE") {
+            return Err(Bad("This parameter of CREATE does not exist"));
+        }
         p.space()?;
         uses = p.list(|p| {
             p.byte(b'\\')?;
@@ -38,7 +40,12 @@ pub fn create(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
     Ok(commit(
         move |core, cx| {
             core.may_write()?;
-            Ok(Write::CreateMailbox { account: core.login()?.account, name, special, now: cx.now.wall })
+            let account = core.login()?.account;
+            let taken = |row: &MailboxRow| special.is_some() && row.special == special && !row.no_select;
+            if special.is_some() && cx.store.mailboxes(account)?.iter().any(taken) {
+                return Err(Pause::Refuse(reply::no("USEATTR", "Another mailbox has this special use already")));
+            }
+            Ok(Write::CreateMailbox { account, name, special, now: cx.now.wall })
         },
         |_, _, _| reply::ok("Created"),
     ))
@@ -109,12 +116,13 @@ pub fn unsubscribe(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
     subscription(p, false)
 }
 
-/// Allowed with a reading password too: it changes what a client shows, not the mail.
+/// Not with a reading password: every device shows what is subscribed.
 fn subscription(p: &mut Parser<'_>, on: bool) -> Parsed<Box<dyn Running>> {
     p.space()?;
     let name = p.mailbox()?;
     Ok(commit(
         move |core, _| {
+            core.may_write()?;
             let account = core.login()?.account;
             Ok(Write::Subscribe { account, name, on })
         },

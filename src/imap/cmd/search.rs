@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::base::{ModSeq, Uid, UidSet, Wall, limits};
 use crate::imap::command::By;
 use crate::imap::lex::{Parsed, Parser};
-use crate::imap::reply::{self, Reply};
+use crate::imap::reply::{self, Reply, Status};
 use crate::imap::search_args::{self, Returns, SearchArgs, Unsearchable};
 use crate::imap::server::{Core, Pause, Running, ask};
 use crate::session::{Answer, Cx, Want};
@@ -78,7 +78,9 @@ struct Reading {
 impl Running for Search {
     fn step(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
         let done = self.advance(core, cx);
-        if let Err(Pause::Refuse(_)) = done
+        // A tagged NO empties `$`, a tagged BAD leaves it as it was (RFC 9051 section 6.4.4.1).
+        if let Err(Pause::Refuse(reply)) = &done
+            && reply.status == Status::No
             && self.args.returns.is_some_and(|returns| returns.save)
         {
             core.selected()?.saved = UidSet::new();

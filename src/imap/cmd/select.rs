@@ -11,10 +11,10 @@ use crate::imap::reply::{self, Reply};
 use crate::imap::server::{Core, Pause, Running, room};
 use crate::imap::view::{Selected, vanished_since};
 use crate::session::{Cx, Want};
-use crate::store::{MailboxRow, Scope};
+use crate::store::{MailboxRow, Scope, StoreError};
 
 use super::expunge::Expunging;
-use super::once;
+use super::{list, once};
 
 /// `select = "SELECT" SP mailbox [select-params]`
 pub fn select(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
@@ -150,7 +150,7 @@ impl Select {
         let mut selected = Selected::new(&row, account, read_only);
         selected.keywords_told = keywords.len();
         emit::flag_lists(cx.output, &keywords, !read_only);
-        tell_row(&row, core, cx);
+        tell_row(&row, core, cx)?;
         core.selected = Some(Box::new(selected));
         let resync = self.params.resync.as_ref();
         Ok(resync.is_some_and(|resync| resync.validity == row.validity && resync.modseq < row.modseq))
@@ -193,7 +193,7 @@ impl Select {
 }
 
 /// Untagged responses of SELECT that cost one row.
-fn tell_row(row: &MailboxRow, core: &Core, cx: &mut Cx<'_>) {
+fn tell_row(row: &MailboxRow, core: &Core, cx: &mut Cx<'_>) -> Result<(), StoreError> {
     emit::count(cx.output, row.messages, "EXISTS");
     if !core.rev2 {
         emit::count(cx.output, 0, "RECENT");
@@ -202,10 +202,9 @@ fn tell_row(row: &MailboxRow, core: &Core, cx: &mut Cx<'_>) {
     cx.output.str(&format!("* OK [UIDNEXT {}] The next uid\r\n", row.uid_next));
     cx.output.str(&format!("* OK [HIGHESTMODSEQ {}] The last change\r\n", row.modseq));
     if core.rev2 {
-        cx.output.str("* LIST () \"/\" ");
-        emit::mailbox(cx.output, &row.name, core.names());
-        cx.output.str("\r\n");
+        list::tell_selected(row, core, cx)?;
     }
+    Ok(())
 }
 
 /// `FETCH (UID FLAGS MODSEQ)` of what changed, in bounded steps; `from` moves on.
