@@ -9,6 +9,8 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+const HANGUL: std::ops::RangeInclusive<char> = '\u{ac00}'..='\u{d7a3}';
+
 /// The key by which two strings are the same to a person who does not mind case.
 pub fn fold(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -27,6 +29,25 @@ pub fn fold_into(text: &str, out: &mut String) {
     }
 }
 
+/// Whether two characters stand side by side for which Unicode has one: then the text is not in Normalization Form C.
+/// Knows the scripts of the table and Hangul.
+pub fn is_decomposed(text: &str) -> bool {
+    text.chars().zip(text.chars().skip(1)).any(|(base, mark)| match mark {
+        // A space with an accent is what spacing accents come to, but never the other way round.
+        '\u{300}'..='\u{36f}' | '\u{3099}' | '\u{309a}' if base != ' ' => {
+            let mut pair = String::new();
+            decompose(simple_upper(base), &mut pair);
+            pair.push(mark);
+            TABLE.iter().any(|(_, parts)| *parts == pair)
+        }
+        '\u{1161}'..='\u{1175}' => ('\u{1100}'..='\u{1112}').contains(&base),
+        '\u{11a8}'..='\u{11c2}' => {
+            HANGUL.contains(&base) && (u32::from(base) - u32::from(*HANGUL.start())).is_multiple_of(28)
+        }
+        _ => false,
+    })
+}
+
 fn simple_upper(c: char) -> char {
     let mut upper = c.to_uppercase();
     match (upper.next(), upper.next()) {
@@ -36,7 +57,6 @@ fn simple_upper(c: char) -> char {
 }
 
 fn decompose(c: char, out: &mut String) {
-    const HANGUL: std::ops::RangeInclusive<char> = '\u{ac00}'..='\u{d7a3}';
     if HANGUL.contains(&c) {
         return hangul(u32::from(c) - 0xac00, out);
     }
@@ -252,6 +272,25 @@ mod tests {
         }
         assert_ne!(fold("Käse"), fold("Kase"));
         assert_ne!(fold("a_b"), fold("a b"));
+    }
+
+    #[test]
+    fn decomposed_text_is_known_by_its_pairs() {
+        for text in [
+            "u\u{308}ber",
+            "ü\u{304}",
+            "か\u{3099}",
+            "\u{1112}\u{1161}",
+            "하\u{11ab}",
+            "Е\u{308}",
+            "o\u{302}\u{301}",
+        ] {
+            assert!(is_decomposed(text), "{text}");
+        }
+        for text in ["über", "ǖ", "が", "한", "Ё", "ố", "x\u{308}", "IJ", " \u{301}", "1⁄4", "", "ﬁ"]
+        {
+            assert!(!is_decomposed(text), "{text}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::html::Reducer;
 use super::parts::{Kind, Part, PartMap};
 use super::{charset, transfer, words};
 
-pub use super::fold::{fold, fold_into};
+pub use super::fold::{fold, fold_into, is_decomposed};
 
 /// A header section as text: one field a line, `Name: value`, unfolded and decoded.
 pub fn of_header(section: &[u8]) -> String {

@@ -8,6 +8,7 @@ use crate::base::limits::{MAILBOX_LEVELS_MAX, MAILBOX_NAME_BYTES_MAX};
 use crate::base::{AccountId, MailboxId, Wall};
 
 use super::{KeywordSet, MailboxRow, Reader, Refused, Status, StoreError};
+use crate::mime::text::is_decomposed;
 
 /// The one name that every account has, and that means the same in any case (RFC 9051 section 5.1).
 pub const INBOX: &str = "INBOX";
@@ -142,6 +143,12 @@ pub fn check_name(name: &str) -> Result<String, Refused> {
     }
     if name.chars().any(|c| c.is_control() || matches!(c, '%' | '*' | '\u{2028}' | '\u{2029}')) {
         return bad("a mailbox name may not contain % or * or control characters");
+    }
+    // Net-Unicode, as RFC 9051 section 5.1 demands: else two names look the same and are not.
+    if is_decomposed(name) {
+        return bad(
+            "a mailbox name may not have letters and their accents apart: write it in Unicode's form NFC",
+        );
     }
     Ok(canonical(name))
 }

@@ -60,7 +60,10 @@ pub fn enable(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
     let mut words = Vec::new();
     p.space()?;
     loop {
-        words.push(p.atom()?.to_ascii_uppercase());
+        let word = p.atom()?.to_ascii_uppercase();
+        if !words.contains(&word) {
+            words.push(word);
+        }
         if !p.eat(b' ') {
             break;
         }

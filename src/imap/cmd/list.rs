@@ -132,6 +132,11 @@ struct Names {
     parents: BTreeSet<String>,
     /// Names that have others below them which fit the selection.
     selected_parents: BTreeSet<String>,
+    /// RECURSIVEMATCH: names that fit the selection and are still to be compared with the patterns.
+    unsorted: Vec<String>,
+    /// RECURSIVEMATCH: names above such as fit the selection and no pattern. Only for those is a name told that does not
+    /// fit itself: where the one below is told too, CHILDINFO says nothing new (RFC 9051 section 6.3.9.6).
+    unshown_parents: BTreeSet<String>,
 }
 
 struct Entry {
@@ -152,9 +157,20 @@ impl Running for Listing {
             if cx.output.full() {
                 return Err(room(cx));
             }
+            let patterns = &self.patterns;
+            let work_of =
+                |name: &str| patterns.iter().map(|pattern| pattern.len() * name.len()).sum::<usize>() + 100;
+            let is_wanted = |name: &str| patterns.iter().any(|pattern| pattern::fits(pattern, name));
+            if let Some(name) = names.unsorted.pop() {
+                work += work_of(&name);
+                if !is_wanted(&name) {
+                    names.unshown_parents.extend(ancestors(&name).map(String::from));
+                }
+                continue;
+            }
             let Some(entry) = names.entries.next() else { return Ok(reply::ok("That is all")) };
-            work += self.patterns.iter().map(|pattern| pattern.len() * entry.name.len()).sum::<usize>() + 100;
-            if !self.patterns.iter().any(|pattern| pattern::fits(pattern, &entry.name)) {
+            work += work_of(&entry.name);
+            if !is_wanted(&entry.name) {
                 continue;
             }
             let told = tell(&entry, &self.options, names, core, cx);
@@ -179,9 +195,10 @@ fn collect(options: &Options, core: &Core, cx: &mut Cx<'_>) -> Result<Names, Pau
         entries.entry(name.clone()).or_insert_with(missing).subscribed = true;
     }
     let parents = entries.keys().flat_map(|name| ancestors(name)).map(String::from).collect();
-    let chosen = entries.values().filter(|entry| options.selects(entry));
+    let chosen: Vec<String> =
+        entries.values().filter(|entry| options.selects(entry)).map(|entry| entry.name.clone()).collect();
     let selected_parents: BTreeSet<String> =
-        chosen.flat_map(|e| ancestors(&e.name)).map(String::from).collect();
+        chosen.iter().flat_map(|name| ancestors(name)).map(String::from).collect();
     if options.lsub || options.recursive {
         // A name that is only a part of others can still be what a pattern with `%` is looking for.
         for name in &selected_parents {
@@ -191,7 +208,9 @@ fn collect(options: &Options, core: &Core, cx: &mut Cx<'_>) -> Result<Names, Pau
     }
     let mut entries: Vec<Entry> = entries.into_values().collect();
     entries.sort_by_key(|entry| entry.name != "INBOX");
-    Ok(Names { entries: entries.into_iter(), parents, selected_parents })
+    let unsorted = if options.recursive { chosen } else { Vec::new() };
+    let unshown_parents = BTreeSet::new();
+    Ok(Names { entries: entries.into_iter(), parents, selected_parents, unsorted, unshown_parents })
 }
 
 /// `a/b/c` has `a/b` and `a` above it.
@@ -211,7 +230,8 @@ impl Options {
 fn tell(entry: &Entry, options: &Options, names: &Names, core: &Core, cx: &mut Cx<'_>) -> bool {
     let selected = options.selects(entry);
     let above = names.selected_parents.contains(&entry.name);
-    let wanted = selected || (above && (options.lsub || options.recursive));
+    let leads = options.recursive && names.unshown_parents.contains(&entry.name);
+    let wanted = selected || leads || (above && options.lsub);
     if !wanted {
         return false;
     }
@@ -235,9 +255,9 @@ fn tell(entry: &Entry, options: &Options, names: &Names, core: &Core, cx: &mut C
     emit::mailbox(cx.output, &entry.name, core.names());
     if options.recursive && above {
         cx.output.str(match (options.select_subscribed, options.select_special) {
-            (true, true) => " (CHILDINFO (\"SUBSCRIBED\" \"SPECIAL-USE\"))",
-            (true, false) => " (CHILDINFO (\"SUBSCRIBED\"))",
-            _ => " (CHILDINFO (\"SPECIAL-USE\"))",
+            (true, true) => " (\"CHILDINFO\" (\"SUBSCRIBED\" \"SPECIAL-USE\"))",
+            (true, false) => " (\"CHILDINFO\" (\"SUBSCRIBED\"))",
+            _ => " (\"CHILDINFO\" (\"SPECIAL-USE\"))",
         });
     }
     cx.output.str("\r\n");

@@ -43,7 +43,10 @@ pub fn create(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
             let account = core.login()?.account;
             let taken = |row: &MailboxRow| special.is_some() && row.special == special && !row.no_select;
             if special.is_some() && cx.store.mailboxes(account)?.iter().any(taken) {
-                return Err(Pause::Refuse(reply::no("USEATTR", "Another mailbox has this special use already")));
+                return Err(Pause::Refuse(reply::no(
+                    "USEATTR",
+                    "Another mailbox has this special use already",
+                )));
             }
             Ok(Write::CreateMailbox { account, name, special, now: cx.now.wall })
         },
