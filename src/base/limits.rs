@@ -167,6 +167,8 @@ pub const IMAP_BAD_COMMANDS_MAX: u32 = 20;
 pub const LITERAL_DRAIN_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Moves (reading, running, telling) of one IMAP session in one step: about ten short commands.
 pub const IMAP_MOVES_PER_STEP: usize = 32;
+/// Pipelined APPENDs that are whole at hand and are committed together. The input holds no more than a few messages.
+pub const APPENDS_AHEAD_MAX: usize = 32;
 /// How long an IMAP client may take to read what we wrote.
 pub const IMAP_ROOM_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long an IMAP session waits for the reader thread; an SD card under a checkpoint takes seconds, not minutes.

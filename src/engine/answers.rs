@@ -1,7 +1,7 @@
 //! Questions and changes on their way, and the way back. An answer finds the conversation that still waits for it, or
 //! nobody: one that comes after its deadline is dropped.
 
-use crate::base::{ConnId, Now, Ticket};
+use crate::base::{ConnId, Mono, Now, Ticket};
 use crate::session::{Answer, Ask, Verdict, Watch};
 use crate::store::{Done, Outcome, Refused, StoreError, Write};
 
@@ -57,6 +57,16 @@ impl Engine {
         ticket
     }
 
+    /// Consecutive tickets, so that the connection needs to remember only where they begin and end.
+    pub(super) fn commit_each(&mut self, id: ConnId, writes: Vec<Write>) {
+        let tickets: Vec<Ticket> =
+            writes.into_iter().map(|write| self.commit(Author::Conn(id), write)).collect();
+        let (Some(&first), Some(&last)) = (tickets.first(), tickets.last()) else {
+            return self.wait(id, Wait::Turn, Mono::NEVER);
+        };
+        self.wait(id, Wait::CommitEach(first, Ticket(last.0 + 1)), Mono::NEVER);
+    }
+
     pub(super) fn connected(&mut self, id: ConnId, result: Result<(), String>) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         match conn.wait {
@@ -106,15 +116,28 @@ impl Engine {
                     log::warn!("a chore was refused: {why:?}");
                 }
             }
-            Author::Conn(id) => {
-                if let Some(conn) = self.conns.get_mut(&id)
-                    && conn.wait == Wait::Commit(ticket)
-                {
-                    conn.answer = Some(Answer::Commit(result));
-                    self.wake(id);
-                }
-            }
+            Author::Conn(id) => self.answer_commit(id, ticket, result),
         }
+    }
+
+    fn answer_commit(&mut self, id: ConnId, ticket: Ticket, result: Result<Done, Refused>) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        match conn.wait {
+            Wait::Commit(asked) if asked == ticket => conn.answer = Some(Answer::Commit(result)),
+            Wait::CommitEach(first, end) if first <= ticket && ticket < end => {
+                conn.settled.push((ticket, result));
+                if (conn.settled.len() as u64) < end.0 - first.0 {
+                    return;
+                }
+                // The writer may have answered a batch that it cut in two, or tried one by one.
+                let mut settled = std::mem::take(&mut conn.settled);
+                settled.sort_by_key(|(ticket, _)| *ticket);
+                conn.answer =
+                    Some(Answer::CommitEach(settled.into_iter().map(|(_, result)| result).collect()));
+            }
+            _ => return,
+        }
+        self.wake(id);
     }
 
     fn hint(&mut self, watch: Watch) {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use crate::base::limits::{INPUT_BYTES_MAX, OUTPUT_BYTES_HIGH};
 use crate::base::{CredentialId, Input, Mono, Output, Ticket};
 use crate::session::{Answer, Peer, Session, Watch};
+use crate::store::{Done, Refused};
 
 use super::{ServiceId, tls};
 
@@ -22,6 +23,8 @@ pub(super) enum Wait {
     Answer(Ticket),
     Connect,
     Commit(Ticket),
+    /// Results from the first ticket to before the second; what has come lies in `Conn::settled`.
+    CommitEach(Ticket, Ticket),
     /// The handshake that the conversation asked for.
     Tls,
     /// Nothing of its own: the resolver's connection, which has no conversation.
@@ -42,6 +45,8 @@ pub(super) struct Conn {
     /// As it stands in the engine's deadlines.
     pub until: Mono,
     pub answer: Option<Answer>,
+    /// Results of a `CommitEach` that is not answered yet; empty, and without memory, at all other times.
+    pub settled: Vec<(Ticket, Result<Done, Refused>)>,
     pub watch: Option<Watch>,
     /// Who is logged in here, from the verdict that the engine gave.
     pub login: Option<CredentialId>,
@@ -88,6 +93,7 @@ impl Conn {
             wait: Wait::Open,
             until: Mono::NEVER,
             answer: None,
+            settled: Vec::new(),
             watch: None,
             login: None,
             held: 0,
@@ -127,7 +133,7 @@ impl Conn {
             Wait::News => self.marks.fresh || self.marks.hinted || nudged,
             Wait::Room => self.has_room() || self.marks.expired,
             Wait::Answer(_) | Wait::Connect => self.answer.is_some() || self.marks.expired,
-            Wait::Commit(_) => self.answer.is_some(),
+            Wait::Commit(_) | Wait::CommitEach(..) => self.answer.is_some(),
             Wait::Open | Wait::Tls => self.tls.as_ref().is_none_or(|tls| tls.is_established()),
             Wait::Resolver | Wait::Closing => false,
         }

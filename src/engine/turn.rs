@@ -156,6 +156,7 @@ impl Engine {
                 let ticket = self.commit(Author::Conn(id), write);
                 self.wait(id, Wait::Commit(ticket), Mono::NEVER);
             }
+            Want::CommitEach { writes } => self.commit_each(id, writes),
             Want::Turn => self.turn_again(now, id),
             Want::Connect { to, until } => self.dial(id, to, until),
             Want::Tls => self.start_tls(now, id),

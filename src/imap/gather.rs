@@ -154,7 +154,7 @@ fn line_length(bytes: &[u8], scanned: usize) -> Option<usize> {
 }
 
 /// The literal's head at the end of a line.
-fn literal_head(line: &[u8]) -> Option<Head> {
+pub fn literal_head(line: &[u8]) -> Option<Head> {
     let line = line.strip_suffix(b"\n")?;
     let line = line.strip_suffix(b"\r").unwrap_or(line).strip_suffix(b"}")?;
     let (line, waits) = match line.strip_suffix(b"+") {

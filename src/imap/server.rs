@@ -40,6 +40,7 @@ pub fn open(opening: &Opening<'_>) -> Box<dyn Session> {
             condstore: false,
             qresync: false,
             tag: "".into(),
+            ahead: Vec::new(),
             then: Then::Next,
             login_by: opening.now.mono.after(limits::LOGIN_TIMEOUT),
             bad_commands: 0,
@@ -62,6 +63,8 @@ pub struct Core {
     pub qresync: bool,
     /// The tag of the running command, which ESEARCH repeats.
     pub tag: Box<str>,
+    /// Replies to pipelined commands that ran together with the running one: they follow its own.
+    pub ahead: Vec<(Box<str>, Reply)>,
     /// What follows the tagged reply of the running command.
     pub then: Then,
     login_by: Mono,
@@ -419,6 +422,10 @@ impl Server {
             Code::Capability => Some(capability::list(&self.core, cx)),
         };
         reply.write(cx.output, &tag, code.as_deref());
+        for (tag, reply) in std::mem::take(&mut self.core.ahead) {
+            let code = if let Code::Text(code) = &reply.code { Some(code.as_ref()) } else { None };
+            reply.write(cx.output, &tag, code);
+        }
         self.core.bad_commands = if reply.status == Status::Bad { self.core.bad_commands + 1 } else { 0 };
         if self.core.bad_commands >= limits::IMAP_BAD_COMMANDS_MAX {
             return Some(bye(cx, &reply::too_many_errors()));

@@ -92,6 +92,9 @@ pub enum Want {
     Connect { to: SocketAddr, until: Mono },
     /// A durable change: always answered, never given up, no deadline.
     Commit { write: Write },
+    /// Several durable changes of pipelined commands, each whole or not at all by itself, in this order: they share a
+    /// commit where the writer can, and are answered together.
+    CommitEach { writes: Vec<Write> },
     /// More to do at once, but others first.
     Turn,
     /// Flush, drop buffered plaintext, handshake (RFC 3207 section 4.2).
@@ -126,6 +129,8 @@ pub enum Answer {
     Dns(Vec<crate::dns::Outcome>),
     Connected(Result<(), String>),
     Commit(Result<Done, Refused>),
+    /// In the order of the writes.
+    CommitEach(Vec<Result<Done, Refused>>),
 }
 
 /// A login attempt. The secret is not printed by Debug.

@@ -174,6 +174,25 @@ fn commit_is_answered_after_it_is_durable_and_not_before() {
 }
 
 #[test]
+fn commits_asked_together_are_answered_together_in_their_order() {
+    let mut bench = Bench::new();
+    let conn = bench.open(|cx| match cx.answer.take() {
+        Some(Answer::CommitEach(results)) => {
+            cx.output.str(&format!("{results:?}"));
+            Want::Bytes { until: NEVER }
+        }
+        _ => Want::CommitEach { writes: vec![nothing(), nothing(), nothing()] },
+    });
+    let tickets: Vec<_> = bench.commits().into_iter().map(|(ticket, _)| ticket).collect();
+    // The writer tried them one by one, and the last was answered first.
+    bench.on(Event::Committed { results: vec![(tickets[2], outcome(&[]))] });
+    bench.on(Event::CommitFailed { tickets: vec![tickets[1]], error: StoreError::Full });
+    assert_eq!(bench.hear_text(conn), "", "one is still out");
+    bench.on(Event::Committed { results: vec![(tickets[0], outcome(&[]))] });
+    assert_eq!(bench.hear_text(conn), "[Ok(Nothing), Err(DiskFull), Ok(Nothing)]");
+}
+
+#[test]
 fn a_batch_that_failed_is_success_for_nobody() {
     let mut bench = Bench::new();
     let conns: Vec<ConnId> = (0..2)

@@ -1,19 +1,21 @@
 //! APPEND (RFC 9051 section 6.3.12, UIDPLUS in RFC 4315): the message streams from the input into slices and is never held
 //! whole. What can be refused is refused before the client sends it; what comes all the same is read away.
 //!
+//! Pipelined APPENDs whose messages are whole at hand are committed together with the one that is done: they share the
+//! fsync, each is still stored or refused by itself, and the replies come in order. None is waited for.
+//!
 //! A `literal8` is refused in the words that RFC 3516 section 4.4 has for a mailbox that stores no binary content: what
 //! we hand back must be the bytes that came, and BODY[] could not show a NUL in them as it must (RFC 9051 section 7.5.2).
 
-use crate::base::{MailboxId, Wall};
+use crate::base::{MailboxId, Wall, limits};
 use crate::delivery::intake::Intake;
-use crate::imap::gather::{Drain, Drained, Head};
+use crate::imap::command;
+use crate::imap::gather::{Drain, Drained, Head, literal_head};
 use crate::imap::lex::{Bad, Parsed, Parser};
 use crate::imap::reply::{self, Reply};
 use crate::imap::server::{Core, Pause, Running};
 use crate::session::{Answer, Cx, Want};
 use crate::store::{Append, Done, FlagNames, NewBody, Refused, Write};
-
-use super::committed;
 
 struct Arguments {
     mailbox: String,
@@ -37,7 +39,7 @@ pub fn begin(
         Err(why) => return Some(Err(reply::bad(why))),
     };
     Some(match check(arguments, head, core, cx) {
-        Ok(running) => Ok(running),
+        Ok(appending) => Ok(Box::new(appending)),
         Err(Pause::Refuse(reply)) => Err(reply),
         Err(_) => Err(reply::broken()),
     })
@@ -74,7 +76,7 @@ fn arguments(p: &mut Parser<'_>) -> Parsed<Arguments> {
 }
 
 /// All that can be refused before the message comes.
-fn check(arguments: Arguments, head: Head, core: &Core, cx: &mut Cx<'_>) -> Result<Box<dyn Running>, Pause> {
+fn check(arguments: Arguments, head: Head, core: &Core, cx: &Cx<'_>) -> Result<Appending, Pause> {
     core.may_write()?;
     let account = core.login()?.account;
     let Arguments { mailbox, flags, date } = arguments;
@@ -99,7 +101,8 @@ fn check(arguments: Arguments, head: Head, core: &Core, cx: &mut Cx<'_>) -> Resu
     let intake = Box::new(Intake::new(cx.now.wall));
     let received = date.unwrap_or(cx.now.wall);
     let stage = Stage::Feed(intake);
-    Ok(Box::new(Appending { mailbox: row.id, flags, received, head, left: head.size, invited: false, stage }))
+    let (mailbox, left) = (row.id, head.size);
+    Ok(Appending { mailbox, flags, received, head, left, invited: false, ahead: Vec::new(), stage })
 }
 
 struct Appending {
@@ -110,6 +113,8 @@ struct Appending {
     /// Bytes of the message that are still to come.
     left: u64,
     invited: bool,
+    /// Tags of the further APPENDs that are being committed with this one.
+    ahead: Vec<Box<str>>,
     stage: Stage,
 }
 
@@ -151,7 +156,7 @@ impl Running for Appending {
                 }
                 Stage::Committing => {
                     cx.budget.give(cx.budget.held());
-                    return appended(cx);
+                    return self.committed(core, cx);
                 }
                 Stage::Draining(mut drain, reply) => {
                     return match drain.read(cx.input) {
@@ -231,17 +236,34 @@ impl Appending {
     }
 
     fn finish(&mut self, intake: Intake, core: &Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
-        let write = match intake.finish() {
-            Ok(body) => {
-                self.stage = Stage::Committing;
-                self.write(body, core, cx)?
-            }
+        let body = match intake.finish() {
+            Ok(body) => body,
             Err(last) => {
                 self.stage = Stage::LastSlice(Box::new(last.intake));
-                last.write
+                return Err(Pause::Wait(Want::Commit { write: last.write }));
             }
         };
-        Err(Pause::Wait(Want::Commit { write }))
+        let mut writes = vec![self.write(body, core, cx)?];
+        while writes.len() < limits::APPENDS_AHEAD_MAX
+            && let Some((tag, write)) = at_hand(core, cx)
+        {
+            self.ahead.push(tag);
+            writes.push(write);
+        }
+        self.stage = Stage::Committing;
+        Err(Pause::Wait(Want::CommitEach { writes }))
+    }
+
+    /// All are answered: the first reply is this command's, the others follow it.
+    fn committed(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
+        let results = match cx.answer.take() {
+            Some(Answer::CommitEach(results)) => results,
+            _ => return Err(Pause::Refuse(reply::broken())),
+        };
+        let mut replies = results.into_iter().map(|result| appended(result, cx));
+        let first = replies.next().unwrap_or_else(reply::broken);
+        core.ahead = std::mem::take(&mut self.ahead).into_iter().zip(replies).collect();
+        Ok(first)
     }
 
     fn write(&mut self, body: NewBody, core: &Core, cx: &Cx<'_>) -> Result<Write, Pause> {
@@ -256,13 +278,41 @@ impl Appending {
     }
 }
 
-fn appended(cx: &mut Cx<'_>) -> Result<Reply, Pause> {
-    if let Some(Answer::Commit(Err(Refused::NoMailbox))) = &cx.answer {
-        return Ok(reply::try_create());
+/// A further APPEND that is at hand to its last byte and that nothing speaks against. Whatever is not quite so is left
+/// to its own turn.
+fn at_hand(core: &Core, cx: &mut Cx<'_>) -> Option<(Box<str>, Write)> {
+    let waiting = cx.input.peek();
+    let line = waiting.split_inclusive(|&byte| byte == b'\n').next()?;
+    let head = literal_head(line).filter(|head| !head.waits && !head.eight)?;
+    let message = waiting.get(line.len()..)?.get(..usize::try_from(head.size).ok()?)?;
+    let length = line.len() + message.len() + 2;
+    waiting.get(length - 2..length).filter(|end| end == b"\r\n")?;
+    let mut p = Parser::new(line, core.names());
+    let tag: Box<str> = p.tag().ok()?.into();
+    p.space().ok()?;
+    command::find(&mut p).filter(|row| row.verb == "APPEND" && !names_mailbox(p.clone()))?;
+    let mut next = check(arguments(&mut p).ok()?, head, core, cx).ok()?;
+    let Stage::Feed(mut intake) = std::mem::replace(&mut next.stage, Stage::Committing) else { return None };
+    let held = cx.budget.held();
+    if intake.feed(message, cx.budget) < message.len() {
+        cx.budget.give(cx.budget.held() - held);
+        return None;
     }
-    let Done::Appended(at) = committed(cx)? else { return Ok(reply::broken()) };
-    cx.gauges.messages_appended += 1;
-    Ok(reply::ok("Stored").with_code(format!("APPENDUID {} {}", at.validity, at.uid)))
+    let body = intake.finish().ok()?;
+    cx.input.consume(length);
+    Some((tag, next.write(body, core, cx).ok()?))
+}
+
+fn appended(result: Result<Done, Refused>, cx: &mut Cx<'_>) -> Reply {
+    match result {
+        Ok(Done::Appended(at)) => {
+            cx.gauges.messages_appended += 1;
+            reply::ok("Stored").with_code(format!("APPENDUID {} {}", at.validity, at.uid))
+        }
+        Ok(_) => reply::broken(),
+        Err(Refused::NoMailbox) => reply::try_create(),
+        Err(why) => reply::refused(&why),
+    }
 }
 
 fn answer(cx: &mut Cx<'_>) -> Result<Done, Refused> {
