@@ -38,6 +38,8 @@ pub struct ServiceKind {
     pub alpn: &'static [&'static [u8]],
     /// Session tickets are offered. Never on port 25: Microsoft's MTA aborts the handshake.
     pub tickets: bool,
+    /// Said in the clear, with its line end, to one who is turned away because too many are connected.
+    pub busy: &'static str,
     pub open: fn(&Opening<'_>) -> Box<dyn Session>,
 }
 
@@ -291,6 +293,11 @@ impl Engine {
         let id = self.insert(conn);
         self.wait(id, Wait::Open, now.mono.after(HANDSHAKE_TIMEOUT));
         Some(id)
+    }
+
+    /// What to say to one that `accept` did not take. Nothing where TLS would have to come first.
+    pub fn refusal(&self, service: ServiceId) -> &'static str {
+        self.services.get(service.0).filter(|kind| !kind.implicit_tls).map_or("", |kind| kind.busy)
     }
 
     /// Begins a conversation of our own making, which will ask for its connection (`Want::Connect`).

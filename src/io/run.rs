@@ -18,7 +18,7 @@ use super::listen::{Accepted, Listener, Wanted};
 use super::reader::ReaderThread;
 use super::setup::Clock;
 use super::signals::{Wish, Wishes};
-use super::socket::{Edge, Sockets};
+use super::socket::{Edge, Sockets, turn_away};
 use super::writer::WriterThread;
 use super::{Failure, services};
 
@@ -265,7 +265,11 @@ impl World {
             for _ in 0..limits::ACCEPTS_PER_TURN {
                 let Accepted::One(stream, from) = listener.accept(now) else { break };
                 let local = stream.local_addr().unwrap_or(listener.local);
-                let Some(conn) = engine.accept(now, listener.wanted.service, from, local) else { continue };
+                let service = listener.wanted.service;
+                let Some(conn) = engine.accept(now, service, from, local) else {
+                    turn_away(stream, engine.refusal(service));
+                    continue;
+                };
                 let token = Who::Conn(conn).token();
                 if !self.sockets.adopt(self.poll.registry(), conn, token, stream) {
                     engine.on(now, Event::Lost { conn });

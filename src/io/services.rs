@@ -23,6 +23,10 @@ pub struct Service {
 const SMTP_ALPN: &[&[u8]] = &[b"smtp", b"esmtp"];
 const IMAP_ALPN: &[&[u8]] = &[b"imap"];
 
+// RFC 5321 section 3.8 and RFC 3463 (4.3.2: not accepting messages now); RFC 9051 section 7.1.5 and RFC 5530.
+const SMTP_BUSY: &str = "421 4.3.2 Too many connections just now, please try again later\r\n";
+const IMAP_BUSY: &str = "* BYE [UNAVAILABLE] Too many connections just now, please try again later\r\n";
+
 pub const TABLE: &[Service] = &[
     Service {
         kind: ServiceKind {
@@ -30,6 +34,7 @@ pub const TABLE: &[Service] = &[
             implicit_tls: false,
             alpn: SMTP_ALPN,
             tickets: false,
+            busy: SMTP_BUSY,
             open: smtp::server::open_mx,
         },
         setting: "listen-smtp",
@@ -41,6 +46,7 @@ pub const TABLE: &[Service] = &[
             implicit_tls: false,
             alpn: SMTP_ALPN,
             tickets: true,
+            busy: SMTP_BUSY,
             open: smtp::server::open_submission,
         },
         setting: "listen-submission",
@@ -52,6 +58,7 @@ pub const TABLE: &[Service] = &[
             implicit_tls: true,
             alpn: SMTP_ALPN,
             tickets: true,
+            busy: SMTP_BUSY,
             open: smtp::server::open_submission,
         },
         setting: "listen-submissions",
@@ -63,6 +70,7 @@ pub const TABLE: &[Service] = &[
             implicit_tls: false,
             alpn: IMAP_ALPN,
             tickets: true,
+            busy: IMAP_BUSY,
             open: imap::server::open,
         },
         setting: "listen-imap",
@@ -74,6 +82,7 @@ pub const TABLE: &[Service] = &[
             implicit_tls: true,
             alpn: IMAP_ALPN,
             tickets: true,
+            busy: IMAP_BUSY,
             open: imap::server::open,
         },
         setting: "listen-imaps",

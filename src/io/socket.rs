@@ -318,6 +318,14 @@ impl Sockets {
     }
 }
 
+/// Says one line, as far as the system takes it at once, and hangs up.
+pub fn turn_away(mut stream: TcpStream, line: &str) {
+    // Nobody is owed more than the attempt.
+    if !line.is_empty() && stream.write(line.as_bytes()).is_ok() {
+        let _ = stream.shutdown(Shutdown::Write);
+    }
+}
+
 impl Socket {
     fn new(stream: TcpStream, phase: Phase) -> Socket {
         Socket {
@@ -330,5 +338,23 @@ impl Socket {
             ending: false,
             eof: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_turned_away_hears_why() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let mut peer =
+            std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
+        let (stream, _) = listener.accept().expect("accepted");
+        stream.set_nonblocking(true).expect("set");
+        turn_away(TcpStream::from_std(stream), "421 4.3.2 Later\r\n");
+        let mut heard = String::new();
+        peer.read_to_string(&mut heard).expect("the end");
+        assert_eq!(heard, "421 4.3.2 Later\r\n");
     }
 }

@@ -474,6 +474,7 @@ fn one_network_cannot_take_all_connections() {
         assert!(last.is_some());
     }
     assert!(bench.connect_from(0, "[2001:db8::1:2:3:4]:25").is_none());
+    assert_eq!(bench.engine.refusal(pillarbox::engine::ServiceId(0)), "busy\r\n");
     assert!(bench.connect_from(0, "192.0.2.9:25").is_some());
     for port in 0..limits::CONNECTIONS_PER_ADDRESS_MAX + 1 {
         assert!(bench.connect_from(0, &format!("127.0.0.1:{port}")).is_some(), "our own machine is no flood");

@@ -12,7 +12,14 @@ use super::habits::{Bug, planted};
 
 /// The services of a world in the clear; a transcript or client names them by name.
 pub fn services() -> Vec<ServiceKind> {
-    let kind = |name, open| ServiceKind { name, implicit_tls: false, alpn: &[], tickets: false, open };
+    let kind = |name, open| ServiceKind {
+        name,
+        implicit_tls: false,
+        alpn: &[],
+        tickets: false,
+        busy: "busy\r\n",
+        open,
+    };
     vec![kind("smtp", open_mx), kind("submission", open_submission), kind("imap", open_imap)]
 }
 

@@ -60,7 +60,7 @@ pub fn open_starttls(_: &Opening<'_>) -> Box<dyn Session> {
 }
 
 pub fn service(name: &'static str, open: fn(&Opening<'_>) -> Box<dyn Session>) -> ServiceKind {
-    ServiceKind { name, implicit_tls: false, alpn: &[], tickets: false, open }
+    ServiceKind { name, implicit_tls: false, alpn: &[], tickets: false, busy: "busy\r\n", open }
 }
 
 pub struct Bench {
