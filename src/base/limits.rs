@@ -13,6 +13,9 @@ pub const CONNECTIONS_PER_ADDRESS_MAX: usize = 1_500;
 pub const INPUT_BYTES_MAX: usize = 64 * 1024;
 /// Bytes to a peer that we hold before its session must wait for room.
 pub const OUTPUT_BYTES_HIGH: usize = 64 * 1024;
+/// Bytes to and from all peers together that we hold. Past it, those who are not logged in and hold more than their share
+/// are cut off: 4,000 strangers with full buffers would need 700 MB. 500 slow senders need half of it.
+pub const BUFFERS_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Sessions stepped in one turn before the outside is served again. Keeps a turn of 1,000 pushes in pieces.
 pub const STEPS_PER_TURN: usize = 64;
 /// Consecutive `Want::Turn` of one session without input, output or question: past it the session is stuck.
@@ -159,6 +162,8 @@ pub const DNS_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Bytes of one IMAP command without its large literals. iPhones send search arguments of several KB.
 pub const IMAP_LINE_BYTES_MAX: usize = 64 * 1024;
+/// The same before login: room for the longest AUTHENTICATE and LOGIN.
+pub const IMAP_LINE_BYTES_BEFORE_LOGIN_MAX: usize = 8 * 1024;
 /// Depth of parentheses and nested search keys in one IMAP command.
 pub const IMAP_DEPTH_MAX: u32 = 50;
 /// Commands that are not understood, one after the other, before an IMAP client is sent away.

@@ -52,6 +52,8 @@ pub(super) struct Conn {
     pub login: Option<CredentialId>,
     /// Of the body budget.
     pub held: usize,
+    /// Bytes that its buffers held when it was looked at last.
+    pub buffered: usize,
     pub idle_turns: u32,
     pub marks: Marks,
 }
@@ -97,6 +99,7 @@ impl Conn {
             watch: None,
             login: None,
             held: 0,
+            buffered: 0,
             idle_turns: 0,
             marks: Marks::default(),
         }
@@ -108,6 +111,12 @@ impl Conn {
             Some(tls) => tls.wire(),
             None => self.output.peek(),
         }
+    }
+
+    /// Bytes in its buffers, both ways.
+    pub fn buffers(&self) -> usize {
+        let tls = self.tls.as_ref().map_or(0, |tls| tls.buffers());
+        self.input.len() + self.output.len() + tls
     }
 
     pub fn sent(&mut self, count: usize) {

@@ -205,6 +205,8 @@ pub struct Engine {
     /// Conversations that found the body budget empty.
     starved: BTreeSet<ConnId>,
     budget_free: usize,
+    /// Bytes in the buffers of all connections, as of when each was looked at last.
+    buffered: usize,
     gauges: Gauges,
 
     last_ticket: u64,
@@ -250,6 +252,7 @@ impl Engine {
             watchers: Watchers::default(),
             starved: BTreeSet::new(),
             budget_free: BODY_BUDGET_BYTES,
+            buffered: 0,
             gauges: Gauges::default(),
             last_ticket: 0,
             asked: BTreeMap::new(),

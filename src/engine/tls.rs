@@ -159,6 +159,11 @@ impl Stream {
         self.wire.consume(count);
     }
 
+    /// Bytes that lie here, both ways.
+    pub fn buffers(&self) -> usize {
+        self.incoming.len() + self.wire.len()
+    }
+
     /// Plaintext that goes before the first record: the reply to STARTTLS.
     pub fn send_first(&mut self, plain: &[u8]) {
         self.wire.push(plain);

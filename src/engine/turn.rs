@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::limits::{
-    CLOSE_TIMEOUT, COMMITS_IN_FLIGHT_BUSY, HANDSHAKE_STEPS, HANDSHAKE_TIMEOUT, IDLE_TURNS_MAX,
+    BUFFERS_BYTES_MAX, CLOSE_TIMEOUT, COMMITS_IN_FLIGHT_BUSY, CONNECTIONS_MAX, HANDSHAKE_STEPS,
+    HANDSHAKE_TIMEOUT, IDLE_TURNS_MAX,
 };
 use crate::base::{ConnId, Mono, Now};
 use crate::session::{Answer, Budget, Cx, Opening, Session, Want, Watch};
@@ -47,7 +48,7 @@ impl Engine {
         } else if conn.is_due(self.stopping.is_some()) {
             self.open_or_step(now, id);
         }
-        self.settle(id);
+        self.settle(now, id);
         cost
     }
 
@@ -230,8 +231,18 @@ impl Engine {
         self.wait(id, Wait::Tls, now.mono.after(HANDSHAKE_TIMEOUT));
     }
 
+    /// At once and without last words: what it holds is needed.
+    fn cut_off_one(&mut self, now: Now, id: ConnId) {
+        log::debug!("connection {id} is cut off: memory for buffers is scarce");
+        self.hang_up(now, id);
+        if self.conns.contains_key(&id) {
+            self.forget(id);
+            self.effects.push(Effect::Close(id));
+        }
+    }
+
     /// What was written goes out, what was read makes room.
-    fn settle(&mut self, id: ConnId) {
+    fn settle(&mut self, now: Now, id: ConnId) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         if let Some(tls) = &mut conn.tls {
             tls.send_from(&mut conn.output, conn.wait == Wait::Closing);
@@ -239,6 +250,13 @@ impl Engine {
         if !conn.wire().is_empty() && !conn.marks.sending {
             conn.marks.sending = true;
             self.effects.push(Effect::Send(id));
+        }
+        let now_held = conn.buffers();
+        self.buffered = (self.buffered + now_held).saturating_sub(conn.buffered);
+        conn.buffered = now_held;
+        let greedy = conn.login.is_none() && now_held > BUFFERS_BYTES_MAX / CONNECTIONS_MAX;
+        if greedy && self.buffered > BUFFERS_BYTES_MAX {
+            return self.cut_off_one(now, id);
         }
         if conn.wait == Wait::Closing {
             return;
@@ -288,6 +306,7 @@ impl Engine {
         self.watch(id, None);
         let Some(conn) = self.conns.remove(&id) else { return };
         self.deadlines.remove(conn.until, Due::Conn(id));
+        self.buffered = self.buffered.saturating_sub(conn.buffered);
         if let Wait::Answer(ticket) = conn.wait {
             self.asked.remove(&ticket);
         }

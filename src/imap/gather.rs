@@ -37,7 +37,8 @@ pub struct Head {
 }
 
 impl Gather {
-    pub fn read(&mut self, input: &mut Input) -> Gathered {
+    /// At most `most` bytes make a command.
+    pub fn read(&mut self, input: &mut Input, most: usize) -> Gathered {
         if self.literal_left > 0 {
             let count = self.literal_left.min(input.len());
             self.bytes.extend_from_slice(&input.peek()[..count]);
@@ -49,11 +50,11 @@ impl Gather {
         }
         let Some(length) = line_length(input.peek(), self.scanned) else {
             self.scanned = input.len();
-            let long = self.bytes.len() + input.len() >= limits::IMAP_LINE_BYTES_MAX;
+            let long = self.bytes.len() + input.len() >= most;
             return if long { Gathered::TooLong } else { Gathered::More };
         };
         self.scanned = 0;
-        if self.bytes.len() + length > limits::IMAP_LINE_BYTES_MAX {
+        if self.bytes.len() + length > most {
             return Gathered::TooLong;
         }
         self.bytes.extend_from_slice(&input.peek()[..length]);
@@ -66,8 +67,8 @@ impl Gather {
 
     /// The literal is part of the command; false if the command would grow too long with it.
     #[must_use]
-    pub fn expect(&mut self, head: Head) -> bool {
-        let room = limits::IMAP_LINE_BYTES_MAX.saturating_sub(self.bytes.len()) as u64;
+    pub fn expect(&mut self, head: Head, most: usize) -> bool {
+        let room = most.saturating_sub(self.bytes.len()) as u64;
         let fits = head.size < room;
         self.literal_left = if fits { head.size as usize } else { 0 };
         fits
@@ -175,6 +176,8 @@ pub fn literal_head(line: &[u8]) -> Option<Head> {
 mod tests {
     use super::*;
 
+    const MOST: usize = limits::IMAP_LINE_BYTES_MAX;
+
     fn input(bytes: &[u8]) -> Input {
         let mut input = Input::default();
         input.append(bytes);
@@ -186,16 +189,16 @@ mod tests {
         let mut gather = Gather::default();
         let mut from = input(b"a LOGIN {5+}\r\nalice {2}\r\n");
         let head = Head { size: 5, waits: false, eight: false };
-        assert_eq!(gather.read(&mut from), Gathered::Literal(head));
-        assert!(gather.expect(head));
+        assert_eq!(gather.read(&mut from, MOST), Gathered::Literal(head));
+        assert!(gather.expect(head, MOST));
         let head = Head { size: 2, waits: true, eight: false };
-        assert_eq!(gather.read(&mut from), Gathered::Literal(head));
-        assert!(gather.expect(head));
-        assert_eq!(gather.read(&mut from), Gathered::More);
+        assert_eq!(gather.read(&mut from, MOST), Gathered::Literal(head));
+        assert!(gather.expect(head, MOST));
+        assert_eq!(gather.read(&mut from, MOST), Gathered::More);
         from.append(b"\r\n");
-        assert_eq!(gather.read(&mut from), Gathered::More);
+        assert_eq!(gather.read(&mut from, MOST), Gathered::More);
         from.append(b"\r\n");
-        assert_eq!(gather.read(&mut from), Gathered::Command);
+        assert_eq!(gather.read(&mut from, MOST), Gathered::Command);
         assert_eq!(gather.take(), b"a LOGIN {5+}\r\nalice {2}\r\n\r\n\r\n");
     }
 
@@ -219,6 +222,6 @@ mod tests {
     fn a_line_without_end_is_too_long() {
         let mut gather = Gather::default();
         let mut from = input(&vec![b'x'; limits::IMAP_LINE_BYTES_MAX]);
-        assert_eq!(gather.read(&mut from), Gathered::TooLong);
+        assert_eq!(gather.read(&mut from, MOST), Gathered::TooLong);
     }
 }

@@ -164,6 +164,14 @@ impl Core {
         if self.rev2 { Names::Utf8 } else { Names::Utf7 }
     }
 
+    /// Bytes of one command, its literals included.
+    fn line_bytes_max(&self) -> usize {
+        match self.login {
+            None => limits::IMAP_LINE_BYTES_BEFORE_LOGIN_MAX,
+            Some(_) => limits::IMAP_LINE_BYTES_MAX,
+        }
+    }
+
     /// Until when we wait for the client's next bytes.
     pub fn patience(&self, cx: &Cx<'_>) -> Mono {
         match self.login {
@@ -253,7 +261,7 @@ impl Server {
         if cx.output.full() {
             return Some(Want::Room { until: cx.now.mono.after(limits::IMAP_ROOM_TIMEOUT) });
         }
-        match self.gather.read(cx.input) {
+        match self.gather.read(cx.input, self.core.line_bytes_max()) {
             Gathered::More if cx.input.eof() => Some(Want::Close),
             Gathered::More => Some(Want::Bytes { until: self.core.patience(cx) }),
             Gathered::Command => {
@@ -324,7 +332,7 @@ impl Server {
                 cx,
             );
         }
-        if !self.gather.expect(head) {
+        if !self.gather.expect(head, self.core.line_bytes_max()) {
             return self.refuse_literal(tag, head, reply::literal_too_big(), cx);
         }
         if head.waits {

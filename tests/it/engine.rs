@@ -3,6 +3,7 @@
 mod bench;
 mod dns;
 mod logins;
+mod memory;
 mod tls;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
