@@ -45,6 +45,8 @@ enum Doing {
     },
     Noop,
     Logout,
+    /// CLOSE or UNSELECT.
+    Close,
     /// A STORE that is not answered with the new flags: they must be asked for.
     Silent {
         uid: Option<u32>,
@@ -71,6 +73,8 @@ pub struct Client {
     pub answered: u64,
     /// When this client wants to do something.
     pub next_at: Mono,
+    /// Since when what an IDLE has told is not what is there.
+    behind: Option<Mono>,
     /// No more commands of its own; stay in IDLE.
     pub calm: bool,
     peer: Option<PeerId>,
@@ -110,6 +114,7 @@ impl Client {
             complaints: Vec::new(),
             answered: 0,
             next_at: Mono(0),
+            behind: None,
             calm: false,
             peer: None,
             greeted: false,
@@ -170,6 +175,15 @@ impl Client {
             "client {} {doing:?} selected {:?} next {next} peer {:?}",
             self.name, self.selected, self.peer
         )
+    }
+
+    /// Notes whether an idling client lacks a message, and says since when.
+    pub fn lags(&mut self, there: usize, now: Mono) -> Duration {
+        if !self.is_idle() || self.picture.entries.len() == there {
+            self.behind = None;
+        }
+        let behind = *self.behind.get_or_insert(now);
+        if self.is_idle() { now.since(behind) } else { Duration::ZERO }
     }
 
     /// Ends an IDLE as soon as the client acts again.
@@ -395,6 +409,10 @@ impl Client {
             }
             Doing::Select { .. } => self.begin_opening(),
             Doing::Noop | Doing::Idle { .. } if ok => self.picture.up_to_date(),
+            Doing::Close if ok => {
+                self.picture.clear();
+                self.selected = None;
+            }
             Doing::Silent { uid } => {
                 let stored = self.picture.entries.iter_mut().filter(|entry| entry.uid == uid);
                 stored.for_each(|entry| entry.flags = None);

@@ -1,8 +1,9 @@
 //! Whole runs: a workload in a world from one seed, from the first connection to the last check.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pillarbox::base::{Mono, Wall};
+use pillarbox::base::{MailboxId, Mono, Wall};
 use pillarbox::store::{Deliver, FlagNames, Place, Target, Write};
 
 use super::chance::Chance;
@@ -47,6 +48,10 @@ struct Life {
     hostile: Vec<Hostile>,
     chance: Chance,
     planned_panics: bool,
+    /// Output may stand still for minutes.
+    rough: bool,
+    told_late: bool,
+    mailboxes: BTreeMap<String, MailboxId>,
     complaints: Vec<String>,
 }
 
@@ -88,8 +93,11 @@ impl Life {
             };
         }
         let planned_panics = habits.panics > 0;
+        let rough =
+            habits.stalls > 0 || habits.window_bytes > 0 || habits.network > Duration::from_millis(10);
         let begin = if chance.one_in(6) { Wall(0) } else { BEGIN };
         let world = World::begin(seed, habits, store::usual(), begin);
+        let mailboxes = world.mailboxes_of("alice@box.test");
         let think = Duration::from_millis(*chance.pick(&[20, 400, 3_000]));
         let (clients, senders, hostile) = match workload {
             Workload::Sync => (2 + chance.index(3), 1 + chance.index(2), 0),
@@ -118,6 +126,9 @@ impl Life {
             hostile: (0..hostile).map(|_| Hostile::new(chance.fork())).collect(),
             world,
             planned_panics,
+            rough,
+            told_late: false,
+            mailboxes,
             complaints: Vec::new(),
             chance,
         }
@@ -140,11 +151,27 @@ impl Life {
             hostile.poll(&mut self.world);
             next = next.min(hostile.next_at);
         }
+        self.check_the_idle();
         let next = next.max(Mono(self.world.mono.0 + 1));
         if self.world.due(next) {
             self.world.step(next);
         } else {
             self.world.rest_until(next);
+        }
+    }
+
+    /// Whoever idles is told soon. The keepalive, every two minutes, is no excuse to look only then.
+    fn check_the_idle(&mut self) {
+        let bound = Duration::from_secs(if self.rough { 600 } else { 60 });
+        for client in &mut self.clients {
+            let id = client.selected.as_ref().and_then(|name| self.mailboxes.get(name));
+            let there = id.map_or(client.picture.entries.len(), |id| self.world.model.messages(*id));
+            if client.lags(there, self.world.mono) > bound && !self.told_late {
+                let (name, shown) = (client.name, client.picture.entries.len());
+                self.complaints
+                    .push(format!("client {name} idles, shows {shown} of {there} and is not told"));
+                self.told_late = true;
+            }
         }
     }
 

@@ -31,7 +31,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pillarbox::base::{ConnId, Mono, Now, Ticket, Wall};
+use pillarbox::base::{ConnId, MailboxId, Mono, Now, Ticket, Wall};
 use pillarbox::engine::{Engine, ServiceId, Setup};
 use pillarbox::store::{Reader, Write, Writer};
 
@@ -334,6 +334,15 @@ impl World {
     /// Nothing happens until then.
     pub fn rest_until(&mut self, until: Mono) {
         self.move_to(until);
+    }
+
+    /// Ids by name of an account's mailboxes.
+    pub fn mailboxes_of(&self, account: &str) -> BTreeMap<String, MailboxId> {
+        let reader = self.reader();
+        let account = reader.account_by_login(account).ok().flatten();
+        let rows = account.and_then(|account| reader.mailboxes(account.id).ok()).unwrap_or_default();
+        reader.end_turn();
+        rows.into_iter().map(|row| (row.name, row.id)).collect()
     }
 
     /// The file is what the model says.

@@ -146,7 +146,9 @@ impl Model {
             if !change.uids.contains(uid.0) {
                 continue;
             }
-            if change.unchanged_since.is_some_and(|since| message.modseq > since) {
+            // The modseq of a copy is not known before the file has been read: then the store's word is taken.
+            let unknown = message.modseq == ModSeq(0) && modified.contains(uid.0);
+            if change.unchanged_since.is_some_and(|since| message.modseq > since || unknown) {
                 failed.insert(uid.0);
                 continue;
             }
@@ -378,6 +380,10 @@ impl Model {
             return Ok(());
         }
         Err(format!("body {body} of {:?} is not what was sent", corpus::token_of(&bytes)))
+    }
+
+    pub fn messages(&self, mailbox: MailboxId) -> usize {
+        self.boxes.get(&mailbox).map_or(0, |mailbox| mailbox.messages.len())
     }
 
     /// For the clients' pictures: uid, flags by name, modseq, in order of uid.

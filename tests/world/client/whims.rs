@@ -29,7 +29,7 @@ impl Client {
         }
         let uid = self.some_uid().unwrap_or(1);
         let number = self.some_number();
-        match self.chance.below(24) {
+        match self.chance.below(30) {
             0..3 => self.command(world, Doing::Noop, During::Other, "NOOP"),
             3..6 => {
                 let long = Duration::from_secs(1 + self.chance.below(300));
@@ -69,7 +69,15 @@ impl Client {
             18 => self.transfer(world, uid),
             19 | 20 => self.append(world),
             21 => self.command(world, Doing::Plain, During::Numbers, "SEARCH OR SEEN NOT DELETED"),
-            22 => self.change_mailbox(world),
+            22 | 23 => self.change_mailbox(world),
+            24 => {
+                let line = format!("STORE {number}:* {}FLAGS (\\Flagged)", self.chance.pick(&["+", "-"]));
+                self.command(world, Doing::Plain, During::Numbers, &line);
+            }
+            25 if self.picture.condstore => self.store_unless_changed(world, uid),
+            26 => self.close(world),
+            27 => self.transfer_many(world, uid),
+            28 => self.look_around(world),
             _ => self.leave(world),
         }
     }
@@ -79,6 +87,45 @@ impl Client {
         let flags =
             *self.chance.pick(&["\\Seen", "\\Flagged", "\\Answered \\Seen", "$Forwarded", "blue \\Draft"]);
         format!("{op} ({flags})")
+    }
+
+    /// RFC 7162 section 3.1.3: refused for messages that others have changed since.
+    fn store_unless_changed(&mut self, world: &mut World, uid: u32) {
+        let known = self.picture.entries.iter().find(|entry| entry.uid == Some(uid));
+        let since = known.map_or(0, |entry| entry.modseq).saturating_sub(self.chance.below(2));
+        let line = format!("UID STORE {uid} (UNCHANGEDSINCE {since}) {}", self.flag_change());
+        let silent = line.contains("SILENT");
+        let what = if silent { Doing::Silent { uid: Some(uid) } } else { Doing::Plain };
+        self.command(world, what, During::Other, &line);
+    }
+
+    /// Leaves the mailbox: CLOSE expunges on the way and says nothing of it, UNSELECT does not.
+    fn close(&mut self, world: &mut World) {
+        self.remember();
+        let line = *self.chance.pick(&["CLOSE", "UNSELECT"]);
+        self.command(world, Doing::Close, During::Other, line);
+    }
+
+    fn transfer_many(&mut self, world: &mut World, uid: u32) {
+        let to = *self.chance.pick(&MAILBOXES);
+        // COPY to where one is would double the mailbox again and again.
+        if self.selected.as_deref() == Some(to) || self.picture.entries.len() > 40 {
+            return self.command(world, Doing::Noop, During::Other, "NOOP");
+        }
+        let verb = *self.chance.pick(&["COPY", "MOVE"]);
+        self.command(world, Doing::Plain, During::Other, &format!("UID {verb} {uid}:* {to}"));
+    }
+
+    /// Commands that read without touching the selected mailbox.
+    fn look_around(&mut self, world: &mut World) {
+        let line = *self.chance.pick(&[
+            "STATUS Archive (MESSAGES UIDNEXT UNSEEN HIGHESTMODSEQ)",
+            "LIST \"\" \"*\" RETURN (STATUS (MESSAGES))",
+            "UID SEARCH RETURN (MIN MAX COUNT) UNSEEN",
+            "NAMESPACE",
+            "ID NIL",
+        ]);
+        self.command(world, Doing::Plain, During::Other, line);
     }
 
     fn transfer(&mut self, world: &mut World, uid: u32) {
