@@ -120,6 +120,9 @@ fn pushes(server: &Server, idlers: &mut [Line]) -> [f64; 3] {
 /// After this long a connection counts as never told.
 const GIVE_UP: Duration = Duration::from_secs(5);
 
+/// So long a push is watched without sleeping.
+const WATCHED: Duration = Duration::from_millis(200);
+
 /// Waits until every connection had something to read, or `limit`; returns each one's first time.
 fn drain(poll: &mut Poll, idlers: &mut [Line], limit: Duration) -> Vec<Instant> {
     let begun = Instant::now();
@@ -129,7 +132,9 @@ fn drain(poll: &mut Poll, idlers: &mut [Line], limit: Duration) -> Vec<Instant> 
     let mut count = 0;
     let mut sink = [0u8; 4096];
     while count < idlers.len() && begun.elapsed() < limit {
-        poll.poll(&mut events, Some(Duration::from_millis(50))).expect("a poll");
+        // Without sleeping at first: waking the reader up is not the server's work, but its core would pay for it.
+        let nap = if begun.elapsed() < WATCHED { Duration::ZERO } else { Duration::from_millis(20) };
+        poll.poll(&mut events, Some(nap)).expect("a poll");
         let at = Instant::now();
         for event in events.iter() {
             let number = event.token().0;
