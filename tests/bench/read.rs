@@ -40,44 +40,39 @@ pub fn rows(bench: &Bench, _: &Limits) -> Vec<Row> {
         ),
         Row::alone("file bytes per corpus byte", "x", file, Bar::AtMost(0.80)),
     ];
-    if let Some(theirs) = theirs {
-        let mut compare = |work: &str, unit, ours: f64, theirs: f64, bar| {
-            rows.push(Row::against(work, unit, ours, "D+P", theirs, bar))
-        };
-        compare(
-            "SELECT on a new connection, small",
-            "ms",
-            ours.select_small,
-            theirs.select_small,
-            Bar::Shown,
-        );
-        compare("FETCH 1:* (FLAGS UID)", "/s", ours.flags, theirs.flags, Bar::AtLeastTimes(1.0));
-        compare(
-            "FETCH 1:* (… ENVELOPE BODYSTRUCTURE), first time",
-            "/s",
-            ours.envelope_first,
-            theirs.envelope_first,
-            Bar::Shown,
-        );
-        compare(
-            "FETCH 1:* (… ENVELOPE BODYSTRUCTURE), first time, against warm",
-            "/s",
-            ours.envelope_first,
-            theirs.envelope,
-            Bar::AtLeastTimes(2.3),
-        );
-        compare(
-            "FETCH 1:* (… ENVELOPE BODYSTRUCTURE), warm",
-            "/s",
-            ours.envelope,
-            theirs.envelope,
-            Bar::AtLeastTimes(2.3),
-        );
-        compare("all bodies, plain", "/s", ours.bodies, theirs.bodies, Bar::AtLeastTimes(2.0));
-        compare("all bodies, TLS", "/s", ours.bodies_tls, theirs.bodies_tls, Bar::AtLeastTimes(3.0));
-        compare("open one random message, p50", "ms", ours.open_p50, theirs.open_p50, Bar::AtMostTimes(0.8));
-        compare("open one random message, p99", "ms", ours.open_p99, theirs.open_p99, Bar::AtMostTimes(0.5));
-    }
+    let theirs = theirs.as_ref();
+    // `figure` gives of a run what is ours, and what of theirs it is held against.
+    let mut compare = |work: &str, unit, figure: fn(&Measured) -> [f64; 2], bar| {
+        let [ours, _] = figure(&ours);
+        rows.push(match theirs {
+            Some(theirs) => Row::against(work, unit, ours, "D+P", figure(theirs)[1], bar),
+            None => Row::alone(work, unit, ours, Bar::Shown),
+        });
+    };
+    compare("SELECT on a new connection, small", "ms", |m| [m.select_small, m.select_small], Bar::Shown);
+    compare("FETCH 1:* (FLAGS UID)", "/s", |m| [m.flags, m.flags], Bar::AtLeastTimes(1.0));
+    compare(
+        "FETCH 1:* (… ENVELOPE BODYSTRUCTURE), first time",
+        "/s",
+        |m| [m.envelope_first, m.envelope_first],
+        Bar::Shown,
+    );
+    compare(
+        "FETCH 1:* (… ENVELOPE BODYSTRUCTURE), first time, against warm",
+        "/s",
+        |m| [m.envelope_first, m.envelope],
+        Bar::AtLeastTimes(2.3),
+    );
+    compare(
+        "FETCH 1:* (… ENVELOPE BODYSTRUCTURE), warm",
+        "/s",
+        |m| [m.envelope, m.envelope],
+        Bar::AtLeastTimes(2.3),
+    );
+    compare("all bodies, plain", "/s", |m| [m.bodies, m.bodies], Bar::AtLeastTimes(2.0));
+    compare("all bodies, TLS", "/s", |m| [m.bodies_tls, m.bodies_tls], Bar::AtLeastTimes(3.0));
+    compare("open one random message, p50", "ms", |m| [m.open_p50, m.open_p50], Bar::AtMostTimes(0.8));
+    compare("open one random message, p99", "ms", |m| [m.open_p99, m.open_p99], Bar::AtMostTimes(0.5));
     rows
 }
 
