@@ -10,9 +10,13 @@ pub enum Names {
     Utf8,
 }
 
-/// A name as it came, in UTF-8; `INBOX` in capitals. `None` if it is not well-formed.
+/// A name as it came, in UTF-8; `INBOX` in capitals. `None` if it is not well-formed. A separator at the end is no part
+/// of the name: CREATE may have one (RFC 9051 section 6.3.4), and Thunderbird sometimes adds one elsewhere too.
 pub fn decode(bytes: &[u8], names: Names) -> Option<String> {
-    let name = decode_pattern(bytes, names)?;
+    let mut name = decode_pattern(bytes, names)?;
+    if name.len() > 1 && name.ends_with('/') {
+        name.pop();
+    }
     Some(if name.eq_ignore_ascii_case("INBOX") { "INBOX".into() } else { name })
 }
 

@@ -55,6 +55,12 @@ with smtplib.SMTP(HOST, port("SUBMISSION")) as client:
     except smtplib.SMTPAuthenticationError as refusal:
         assert refusal.smtp_code == 535
 
+# --- Outlook on macOS names the server with a dot at its end ---
+context = ssl._create_unverified_context()
+with socket.create_connection((HOST, port("IMAPS"))) as raw:
+    with context.wrap_socket(raw, server_hostname="localhost.") as talk:
+        assert talk.recv(100).startswith(b"* OK [CAPABILITY ")
+
 # --- IMAP: STARTTLS and TLS, append, flags, copy, move, expunge ---
 plain = imaplib.IMAP4(HOST, port("IMAP"))
 assert "LOGINDISABLED" in plain.capabilities, plain.capabilities

@@ -138,6 +138,12 @@ fn python_submits_delivers_reads_and_two_devices_agree() {
 }
 
 #[test]
+#[ignore = "needs Python: tests/run"]
+fn commands_speak_json_and_ask_a_person_on_a_terminal() {
+    Running::start(None).run("terminal.py", 3 * MINUTE);
+}
+
+#[test]
 #[ignore = "needs Debian packages: tests/run"]
 fn curl_gets_back_the_bytes_it_sent() {
     Running::start(None).run("curl.sh", 2 * MINUTE);

@@ -26,8 +26,6 @@ pub fn create(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
         })?;
         p.byte(b')')?;
     }
-    // RFC 9051 section 6.3.4: a trailing separator says that names below will follow; it is not part of the name.
-    let name = name.strip_suffix('/').unwrap_or(&name).to_string();
     let special = match uses.as_slice() {
         [] => None,
         [Some(special)] => Some(*special),
