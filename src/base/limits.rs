@@ -37,6 +37,8 @@ pub const TLS_HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
 pub const COMMITS_IN_FLIGHT_BUSY: usize = 256;
 /// How often what is due is let go of: expunged rows, unfinished uploads.
 pub const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
+/// Until the next sweep where one has left something over: sweeps are small, so that mail is taken in between.
+pub const SWEEP_AGAIN: Duration = Duration::from_secs(1);
 /// The first sweep after the start: not before the first clients are served.
 pub const SWEEP_AFTER_START: Duration = Duration::from_secs(5);
 /// A wall clock before this (2026-11-01, before this source was written) is not set.
@@ -86,6 +88,8 @@ pub const READ_BYTES_MAX: usize = 256 * 1024;
 pub const READ_ROWS_MAX: usize = 512;
 /// Changes that a session takes from the loop's own connection before it asks the reader thread instead.
 pub const CHANGES_ON_LOOP_MAX: usize = 1_000;
+/// Messages that go at once with their mailbox or account; more of them go with the sweeps, some at a time.
+pub const ROWS_REMOVED_AT_ONCE: usize = 5_000;
 /// Uids that one flag change or expunge commits at once; a longer one is several commits.
 pub const UIDS_PER_WRITE_MAX: u64 = 5_000;
 

@@ -1,11 +1,13 @@
 //! Questions and changes on their way, and the way back. An answer finds the conversation that still waits for it, or
 //! nobody: one that comes after its deadline is dropped.
 
+use crate::base::limits::SWEEP_AGAIN;
 use crate::base::{ConnId, Mono, Now, Ticket};
 use crate::session::{Answer, Ask, Verdict, Watch};
 use crate::store::{Done, Outcome, Refused, StoreError, Write};
 
 use super::conn::Wait;
+use super::deadlines::Due;
 use super::{Effect, Engine};
 
 /// Who is told what became of a change.
@@ -111,11 +113,11 @@ impl Engine {
         self.in_flight -= 1;
         match author {
             Author::Admin => self.effects.push(Effect::Admin { ticket, result }),
-            Author::Engine => {
-                if let Err(why) = result {
-                    log::warn!("a chore was refused: {why:?}");
-                }
-            }
+            Author::Engine => match result {
+                Ok(Done::More) => self.deadlines.add(self.last_now.mono.after(SWEEP_AGAIN), Due::SweepOn),
+                Ok(_) => {}
+                Err(why) => log::warn!("a chore was refused: {why:?}"),
+            },
             Author::Conn(id) => self.answer_commit(id, ticket, result),
         }
     }

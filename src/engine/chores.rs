@@ -20,7 +20,11 @@ impl Engine {
                 Due::Password(ticket) => self.hash_held(now, ticket),
                 Due::Dns(ticket) => self.dns_timed_out(now, ticket),
                 Due::Start => self.deadlines.add(now.mono.after(SWEEP_AFTER_START), Due::Sweep),
-                Due::Sweep => self.sweep(now),
+                Due::Sweep => {
+                    self.deadlines.add(now.mono.after(SWEEP_INTERVAL), Due::Sweep);
+                    self.sweep(now);
+                }
+                Due::SweepOn => self.sweep(now),
                 Due::Stop => self.cut_off(now),
             }
         }
@@ -63,7 +67,6 @@ impl Engine {
     }
 
     fn sweep(&mut self, now: Now) {
-        self.deadlines.add(now.mono.after(SWEEP_INTERVAL), Due::Sweep);
         if self.stopping.is_none() {
             let clock_trusted = self.clock_trusted(now.wall);
             let sweep = Admin::Sweep { now: now.wall, clock_trusted };

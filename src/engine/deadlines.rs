@@ -15,6 +15,8 @@ pub(super) enum Due {
     /// The first turn.
     Start,
     Sweep,
+    /// The last sweep left something over.
+    SweepOn,
     /// The grace period after `Stop` is over.
     Stop,
 }

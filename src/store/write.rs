@@ -232,6 +232,8 @@ pub enum Admin {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Done {
     Nothing,
+    /// A sweep left something over.
+    More,
     Staged(BodyId),
     Delivered(Vec<Delivered>),
     Appended(Delivered),

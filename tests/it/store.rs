@@ -229,12 +229,13 @@ fn to_inbox(it: &Box_, body: NewBody) -> Write {
     Write::Deliver(Deliver { body, to, received: NOW })
 }
 
-fn bodies(it: &Box_) -> i64 {
+fn count(it: &Box_, sql: &str) -> i64 {
     let db = rusqlite::Connection::open(it.dir.path().join("box.db")).expect("opened");
-    db.query_row("SELECT count(*) FROM (SELECT id FROM body UNION ALL SELECT id FROM slice)", [], |row| {
-        row.get(0)
-    })
-    .expect("counted")
+    db.query_row(sql, [], |row| row.get(0)).expect("counted")
+}
+
+fn bodies(it: &Box_) -> i64 {
+    count(it, "SELECT count(*) FROM (SELECT id FROM body UNION ALL SELECT id FROM slice)")
 }
 
 fn faults(it: &Box_) -> Vec<String> {
@@ -468,5 +469,53 @@ fn accounts_addresses_and_passwords_are_kept_straight() {
     assert!(it.reader.accounts().expect("read").is_empty());
     sweep(&mut it, 0, false);
     assert_eq!(bodies(&it), 0, "the mail goes with the account");
+    assert_eq!(faults(&it), Vec::<String>::new());
+}
+
+/// 8,192 messages in INBOX.
+fn fill(it: &mut Box_) {
+    it.deliver("one");
+    for _ in 0..13 {
+        let uids = UidSet::range(1..=u32::MAX);
+        let (account, from) = (it.account, it.inbox);
+        it.put(Write::Copy(Transfer { account, from, uids, to: from, now: NOW })).expect("copied");
+    }
+}
+
+fn rows(it: &Box_) -> i64 {
+    count(it, "SELECT count(*) FROM message")
+}
+
+#[test]
+fn a_large_mailbox_or_account_goes_in_many_small_writes() {
+    let mut it = Box_::new();
+    fill(&mut it);
+    let account = it.account;
+    let mailbox =
+        |name: &str, to: &str| Write::RenameMailbox { account, from: name.into(), to: to.into(), now: NOW };
+    it.put(mailbox("INBOX", "large")).expect("renamed");
+    let child = Write::CreateMailbox { account, name: "large/child".into(), special: None, now: NOW };
+    it.put(child).expect("made");
+    it.put(Write::DeleteMailbox { account, name: "large".into(), now: NOW }).expect("deleted");
+    assert_eq!(rows(&it), 8_192, "not one message has been touched by that write");
+    let left = it.reader.mailbox_named(account, "large").expect("read").expect("the name stays");
+    assert!(left.no_select && left.messages == 0, "{left:?}");
+    assert_eq!(it.reader.accounts().expect("read")[0].used_messages, 0);
+    fill(&mut it);
+    it.put(Write::Admin(Admin::RemoveAccount { name: "me@box.test".into(), now: NOW })).expect("removed");
+    assert!(rows(&it) > 8_192);
+    let mut before = rows(&it);
+    for round in 0.. {
+        let sweep = Write::Admin(Admin::Sweep { now: NOW, clock_trusted: false });
+        let done = it.put(sweep).expect("swept");
+        assert!(before - rows(&it) <= 1_000, "a sweep is small");
+        before = rows(&it);
+        if done == Done::Nothing {
+            assert!(round > 16);
+            break;
+        }
+    }
+    let mailboxes = count(&it, "SELECT count(*) FROM mailbox");
+    assert_eq!((rows(&it), mailboxes), (0, 0));
     assert_eq!(faults(&it), Vec::<String>::new());
 }

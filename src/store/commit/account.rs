@@ -2,6 +2,7 @@
 
 use rusqlite::OptionalExtension;
 
+use crate::base::limits::ROWS_REMOVED_AT_ONCE;
 use crate::base::text::split_address;
 use crate::base::{AccountId, CredentialId, MailboxId, Wall};
 
@@ -119,8 +120,14 @@ fn find(tx: &Tx<'_>, name: &str) -> Applied<AccountId> {
 /// Everything of the account goes. Its messages need not be kept for undelete: the sweep drops them when it comes by.
 fn remove_account(tx: &mut Tx<'_>, name: &str) -> Applied {
     let account = find(tx, name)?;
+    let mut gone = 0;
     for mailbox in ids(tx, "SELECT id FROM mailbox WHERE account = ?1", account)?.into_iter().map(MailboxId) {
         let mut state = State::load(tx, mailbox)?;
+        gone += state.messages() + expunged(tx, mailbox)?;
+        if gone > ROWS_REMOVED_AT_ONCE {
+            mailboxes::disown(tx, mailbox, mailboxes::REMOVED)?;
+            continue;
+        }
         expunge::take_all_out(tx, &mut state, expunge::NOT_KEPT)?;
         mailboxes::remove(tx, mailbox)?;
         tx.execute("UPDATE expunged SET at = ?2 WHERE mailbox = ?1", (mailbox, expunge::NOT_KEPT))?;
@@ -137,6 +144,12 @@ fn remove_account(tx: &mut Tx<'_>, name: &str) -> Applied {
     }
     tx.accounts.insert(account);
     Ok(Done::Account(account))
+}
+
+/// How many expunged messages of a mailbox are kept, as far as it matters.
+fn expunged(tx: &Tx<'_>, mailbox: MailboxId) -> Applied<usize> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM expunged WHERE mailbox = ?1 LIMIT ?2)";
+    Ok(tx.statement(sql)?.query_row((mailbox, ROWS_REMOVED_AT_ONCE as i64 + 1), |row| row.get(0))?)
 }
 
 fn ids(tx: &Tx<'_>, sql: &str, account: AccountId) -> Applied<Vec<i64>> {

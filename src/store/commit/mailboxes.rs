@@ -2,7 +2,9 @@
 
 use rusqlite::OptionalExtension;
 
-use crate::base::limits::{MAILBOX_LEVELS_MAX, MAILBOX_NAME_BYTES_MAX, MAILBOXES_PER_ACCOUNT_MAX};
+use crate::base::limits::{
+    MAILBOX_LEVELS_MAX, MAILBOX_NAME_BYTES_MAX, MAILBOXES_PER_ACCOUNT_MAX, ROWS_REMOVED_AT_ONCE,
+};
 use crate::base::{AccountId, MailboxId, Wall};
 
 use super::super::mailbox::{INBOX, canonical, check_name, parents};
@@ -152,6 +154,15 @@ pub fn delete(tx: &mut Tx<'_>, account: AccountId, name: &str, now: Wall) -> App
     if parent && mailbox.no_select {
         return Err(Refused::InUse.into());
     }
+    tx.accounts.insert(account);
+    if mailbox.messages() > ROWS_REMOVED_AT_ONCE {
+        disown(tx, id, DELETED)?;
+        if parent {
+            let name_only = insert(tx, account, &name, None)?;
+            tx.execute("UPDATE mailbox SET no_select = 1 WHERE id = ?1", [name_only])?;
+        }
+        return Ok(Done::Mailbox(id));
+    }
     expunge::take_all_out(tx, &mut mailbox, now)?;
     mailbox.step();
     mailbox.save(tx, account)?;
@@ -160,8 +171,22 @@ pub fn delete(tx: &mut Tx<'_>, account: AccountId, name: &str, now: Wall) -> App
     } else {
         remove(tx, id)?;
     }
-    tx.accounts.insert(account);
     Ok(Done::Mailbox(id))
+}
+
+/// Whose mailboxes are that are gone for everybody and still have messages in them, which the sweeps take out: those of
+/// deleted mailboxes are kept as expunged ones are, those of removed accounts need not be. No account has these ids.
+pub const DELETED: AccountId = AccountId(0);
+pub const REMOVED: AccountId = AccountId(-1);
+
+/// Takes a mailbox from its account, with all that is in it: one row, however many messages.
+pub fn disown(tx: &mut Tx<'_>, id: MailboxId, to: AccountId) -> Applied<()> {
+    tx.execute(
+        "UPDATE mailbox SET account = ?2, name = ?3, special = NULL, no_select = 1 WHERE id = ?1",
+        (id, to, id.to_string()),
+    )?;
+    tx.mailboxes.insert(id);
+    Ok(())
 }
 
 /// The row and what hangs on it; its messages are in `expunged` already.

@@ -71,6 +71,10 @@ impl State {
         next
     }
 
+    pub fn messages(&self) -> usize {
+        usize::try_from(self.messages).unwrap_or(0)
+    }
+
     /// Whether any message here is flagged `\Deleted`.
     pub fn has_deleted(&self) -> bool {
         self.deleted > 0

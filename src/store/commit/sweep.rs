@@ -7,12 +7,13 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::base::limits::{EXPUNGED_FOR, STAGED_FOR, TOMBSTONES_FOR};
-use crate::base::{BodyId, MailboxId, ModSeq, Uid, Wall};
+use crate::base::{AccountId, BodyId, MailboxId, ModSeq, Uid, UidSet, Wall};
 
 use super::super::message::SLICES_PER_BODY;
 use super::super::{Done, StoreError};
-use super::expunge::NOT_KEPT;
-use super::{Applied, Tx};
+use super::expunge::{self, NOT_KEPT};
+use super::state::State;
+use super::{Applied, Tx, mailboxes};
 
 /// Expunged messages that one sweep lets go.
 const ROWS_PER_SWEEP: usize = 1_000;
@@ -34,10 +35,39 @@ pub fn sweep(tx: &mut Tx<'_>, now: Wall, clock_trusted: bool) -> Applied {
     } else {
         NOT_KEPT
     };
-    release(tx.db, kept_until)?;
-    drop_loose(tx.db)?;
+    let mut more = empty_unowned(tx, now)?;
+    more |= release(tx.db, kept_until)?;
+    more |= drop_loose(tx.db)?;
     give_back(tx.db)?;
-    Ok(Done::Nothing)
+    Ok(if more { Done::More } else { Done::Nothing })
+}
+
+/// Takes messages out of a mailbox that was removed with too many of them for one write. True if there is more to do.
+fn empty_unowned(tx: &mut Tx<'_>, now: Wall) -> Applied<bool> {
+    let sql = "SELECT id, account FROM mailbox WHERE account IN (?1, ?2) LIMIT 1";
+    let found: Option<(MailboxId, AccountId)> = tx
+        .statement(sql)?
+        .query_row((mailboxes::DELETED, mailboxes::REMOVED), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((id, owner)) = found else { return Ok(false) };
+    let at = if owner == mailboxes::REMOVED { NOT_KEPT } else { now };
+    let sql =
+        "SELECT min(uid), max(uid) FROM (SELECT uid FROM message WHERE mailbox = ?1 ORDER BY uid LIMIT ?2)";
+    let part: (Option<u32>, Option<u32>) =
+        tx.statement(sql)?.query_row((id, ROWS_PER_SWEEP as i64), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if let (Some(first), Some(last)) = part {
+        let mut mailbox = State::load(tx, id)?;
+        expunge::take_out(tx, &mut mailbox, &UidSet::range(first..=last), at)?;
+        mailbox.save(tx, owner)?;
+        return Ok(true);
+    }
+    let sql = "UPDATE expunged SET at = ?2 WHERE mailbox = ?1 AND uid IN (SELECT uid FROM expunged
+        WHERE mailbox = ?1 AND body IS NOT NULL AND at <> ?2 LIMIT ?3)";
+    if owner == mailboxes::REMOVED && tx.execute(sql, (id, NOT_KEPT, ROWS_PER_SWEEP as i64))? > 0 {
+        return Ok(true);
+    }
+    mailboxes::remove(tx, id)?;
+    Ok(true)
 }
 
 /// At the opening of the writer: whoever was uploading is gone.
@@ -49,7 +79,8 @@ pub fn sweep_uploads(db: &Connection) -> Result<(), StoreError> {
 /// The disk is nearly full: messages expunged longest ago go now, whatever was promised to undelete.
 pub fn release_early(db: &Connection) -> Result<(), StoreError> {
     release(db, Wall(i64::MAX))?;
-    drop_loose(db)
+    drop_loose(db)?;
+    Ok(())
 }
 
 fn before(now: Wall, micros: u128) -> Wall {
@@ -90,18 +121,21 @@ fn drop_old_uploads(db: &Connection, now: Wall) -> Result<(), StoreError> {
 }
 
 /// Lets expunged messages go that were expunged up to `until`: the rows stay as tombstones, the bodies may go.
-fn release(db: &Connection, until: Wall) -> Result<(), StoreError> {
+/// True if there may be more of them.
+fn release(db: &Connection, until: Wall) -> Result<bool, StoreError> {
     let sql =
         "SELECT mailbox, uid, body FROM expunged WHERE body IS NOT NULL AND at <= ?1 ORDER BY at LIMIT ?2";
     let mut statement = db.prepare_cached(sql)?;
     let rows = statement
         .query_map((until, ROWS_PER_SWEEP as i64), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    for (mailbox, uid, body) in rows.collect::<rusqlite::Result<Vec<(MailboxId, Uid, BodyId)>>>()? {
+    let rows = rows.collect::<rusqlite::Result<Vec<(MailboxId, Uid, BodyId)>>>()?;
+    let more = rows.len() >= ROWS_PER_SWEEP;
+    for (mailbox, uid, body) in rows {
         db.prepare_cached("UPDATE expunged SET body = NULL WHERE mailbox = ?1 AND uid = ?2")?
             .execute((mailbox, uid))?;
         db.prepare_cached("UPDATE body SET refs = refs - 1 WHERE id = ?1")?.execute([body])?;
     }
-    Ok(())
+    Ok(more)
 }
 
 /// Removes tombstones written before `until`, and those of mailboxes that are gone. From then on the record of a mailbox
@@ -120,16 +154,16 @@ fn bury(db: &Connection, until: Wall) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Removes bodies that nobody shows and nobody uploads, up to so many slices.
-fn drop_loose(db: &Connection) -> Result<(), StoreError> {
+/// Removes bodies that nobody shows and nobody uploads, up to so many slices. True if there may be more.
+fn drop_loose(db: &Connection) -> Result<bool, StoreError> {
     let mut slices = 0;
     while slices < SLICES_PER_SWEEP {
         let sql = "SELECT id FROM body WHERE refs = 0 AND staged IS NULL LIMIT 1";
         let body: Option<BodyId> = db.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
-        let Some(body) = body else { return Ok(()) };
+        let Some(body) = body else { return Ok(false) };
         slices += drop_slices(db, body, SLICES_PER_SWEEP - slices)?.max(1);
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Removes at most `most` slices of a body, from the end, and the body with its last one. Says how many went.

@@ -1,9 +1,10 @@
-//! Memory that strangers can make the engine hold.
+//! Memory that strangers can make the engine hold, and getting rid of what is large.
 
-use pillarbox::base::limits::{BUFFERS_BYTES_MAX, OUTPUT_BYTES_HIGH};
+use pillarbox::base::limits::{BUFFERS_BYTES_MAX, OUTPUT_BYTES_HIGH, SWEEP_AFTER_START, SWEEP_AGAIN};
 use pillarbox::base::{Config, ConnId};
-use pillarbox::engine::Event;
+use pillarbox::engine::{Effect, Event};
 use pillarbox::session::{Opening, Session, Want};
+use pillarbox::store::{Done, Outcome};
 
 use super::bench::{Bench, NEVER, open_echo, service, talk};
 
@@ -35,4 +36,26 @@ fn strangers_who_do_not_read_cannot_take_all_memory() {
     }
     let again = bench.connect_from(0, "192.0.2.200:25").expect("room");
     assert_eq!(bench.engine.wire(again).len(), OUTPUT_BYTES_HIGH, "and the memory is theirs who come later");
+}
+
+#[test]
+fn a_sweep_that_left_something_over_comes_again_soon() {
+    let mut bench = Bench::new();
+    let outcome = |done| Outcome {
+        result: Ok(done),
+        mailboxes: Vec::new(),
+        accounts: Vec::new(),
+        revoked: Vec::new(),
+        settings: false,
+    };
+    let sweeps = |bench: &Bench| bench.effects.iter().filter(|one| matches!(one, Effect::Commit(_))).count();
+    bench.wait(SWEEP_AFTER_START);
+    bench.wait(SWEEP_AFTER_START);
+    assert_eq!(sweeps(&bench), 1);
+    bench.commit_as(outcome(Done::More));
+    bench.wait(SWEEP_AGAIN);
+    assert_eq!(sweeps(&bench), 1, "at once, not in ten minutes");
+    bench.commit_as(outcome(Done::Nothing));
+    bench.wait(SWEEP_AGAIN);
+    assert_eq!(sweeps(&bench), 0);
 }
