@@ -4,32 +4,34 @@
 //! commands of bytes, `lex` reads them as the ABNF says, `emit` and `reply` write. `view` is what a client has been told,
 //! and `tell` alone tells it more.
 //!
-//! | document | state |
-//! |---|---|
-//! | RFC 9051 IMAP4rev2 | done |
-//! | RFC 3501 IMAP4rev1 | done; `\Recent` is never set and RECENT is always 0, SELECT says no UNSEEN (both left to us) |
-//! | RFC 7888 LITERAL+ | done; LITERAL- is not advertised beside it (section 5) |
-//! | RFC 4959 SASL-IR | done |
-//! | RFC 4616 AUTH=PLAIN, and AUTH=LOGIN that has no RFC | done; acting for another user is refused |
-//! | RFC 2971 ID | done |
-//! | RFC 5161 ENABLE | done |
-//! | RFC 2342 NAMESPACE | done; one personal namespace |
-//! | RFC 3348 CHILDREN | done |
-//! | RFC 3691 UNSELECT | done |
-//! | RFC 2177 IDLE | done |
-//! | RFC 4315 UIDPLUS | done |
-//! | RFC 6851 MOVE | done |
-//! | RFC 6154 SPECIAL-USE, CREATE-SPECIAL-USE | done; one use for each mailbox |
-//! | RFC 5258 LIST-EXTENDED | done; REMOTE changes nothing |
-//! | RFC 5819 LIST-STATUS | done |
-//! | RFC 8438 STATUS=SIZE | done |
-//! | RFC 4731 ESEARCH | done |
-//! | RFC 5182 SEARCHRES | done |
-//! | RFC 3516 BINARY | done; APPEND of `literal8` is refused with `UNKNOWN-CTE`, which section 4.4 leaves to us |
-//! | RFC 7162 CONDSTORE, QRESYNC | done |
-//! | RFC 5530 response codes | done |
-//! | RFC 6855 UTF8=ACCEPT | not: names are UTF-8 after ENABLE IMAP4rev2 |
-//! | RFC 3502 MULTIAPPEND | not: a second message in one APPEND is refused and read away |
+//! What each claims is shown by a file of `tests/transcripts/imap`, others beside it:
+//!
+//! | document | state | transcript |
+//! |---|---|---|
+//! | RFC 9051 IMAP4rev2 | done | rev2_says_list_and_no_recent |
+//! | RFC 3501 IMAP4rev1, STARTTLS, LOGINDISABLED | done; `\Recent` is never set and RECENT is always 0, SELECT says no UNSEEN (both left to us) | select_says_what_is_there |
+//! | RFC 7888 LITERAL+ | done; LITERAL- is not advertised beside it (section 5) | append_refused_is_never_run |
+//! | RFC 4959 SASL-IR | done | authenticate_with_initial_response |
+//! | RFC 4616 AUTH=PLAIN, and AUTH=LOGIN that has no RFC | done; acting for another user is refused | authenticate_plain_and_login |
+//! | RFC 2971 ID | done | thunderbird_reads_the_uid_first |
+//! | RFC 5161 ENABLE | done | outlook_cloud_enables_what_is_not_there |
+//! | RFC 2342 NAMESPACE | done; one personal namespace | authenticate_with_initial_response |
+//! | RFC 3348 CHILDREN | done | mailboxes_are_made_renamed_and_removed |
+//! | RFC 3691 UNSELECT | done | close_expunges_in_silence |
+//! | RFC 2177 IDLE | done | idle_hears_what_others_do |
+//! | RFC 4315 UIDPLUS | done | expunge_and_uid_expunge |
+//! | RFC 6851 MOVE | done | move_names_the_uids_before_it_expunges |
+//! | RFC 6154 SPECIAL-USE, CREATE-SPECIAL-USE | done; one use for each mailbox | special_use_is_made_and_listed |
+//! | RFC 5258 LIST-EXTENDED | done; REMOTE changes nothing | list_patterns_and_options |
+//! | RFC 5819 LIST-STATUS | done | list_returns_status_for_ios |
+//! | RFC 8438 STATUS=SIZE | done; DELETED too (RFC 9051) | status_tells_every_item |
+//! | RFC 4731 ESEARCH | done | search_returns |
+//! | RFC 5182 SEARCHRES | done | search_result_is_saved |
+//! | RFC 3516 BINARY | done; APPEND of `literal8` is refused with `UNKNOWN-CTE`, which section 4.4 leaves to us | fetch_binary |
+//! | RFC 7162 CONDSTORE, QRESYNC | done | qresync_tells_what_a_client_missed |
+//! | RFC 5530 response codes | done | append_over_quota |
+//! | RFC 6855 UTF8=ACCEPT | not: names are UTF-8 after ENABLE IMAP4rev2 | |
+//! | RFC 3502 MULTIAPPEND | not: a second message in one APPEND is refused and read away | |
 
 pub mod capability;
 pub mod cmd;
