@@ -142,9 +142,13 @@ impl Content {
         self.refusal.is_some()
     }
 
-    /// From here on bytes are only counted past.
+    /// From here on bytes are only counted past. The first reason is the one that is told, but for a bare line end: it
+    /// is seen before or after another fault as the bytes happen to arrive, and the reply must not depend on that.
     pub fn refuse(&mut self, why: Refusal, budget: &mut Budget) {
         if self.refusal.is_some() {
+            if why == Refusal::BareLineEnd {
+                self.refusal = Some(why);
+            }
             return;
         }
         self.refusal = Some(why);
@@ -326,8 +330,20 @@ mod tests {
         assert!(budget.held() > 0);
         content.feed(b"12345678", &mut budget);
         assert_eq!(budget.held(), 0);
-        content.refuse(Refusal::BareLineEnd, &mut budget);
+        content.refuse(Refusal::Looping, &mut budget);
         content.close();
         assert!(matches!(content.finish(&mut budget), Finish::Refused(Refusal::TooLarge)));
+    }
+
+    #[test]
+    fn a_bare_line_end_is_the_reason_wherever_it_is_seen() {
+        for reasons in [[Refusal::TooLarge, Refusal::BareLineEnd], [Refusal::BareLineEnd, Refusal::TooLarge]]
+        {
+            let mut budget = Budget::lend(BODY_BUDGET_BYTES, 0);
+            let mut content = Content::arriving("Return-Path: <>\r\n".into(), 10, Wall(0));
+            reasons.into_iter().for_each(|why| content.refuse(why, &mut budget));
+            content.close();
+            assert!(matches!(content.finish(&mut budget), Finish::Refused(Refusal::BareLineEnd)));
+        }
     }
 }
