@@ -20,3 +20,4 @@ mod store;
 mod store_faults;
 mod tidy;
 mod transcripts;
+mod trouble;
