@@ -4,19 +4,35 @@
 //! needed. All texts that a program looks for are looked for in one pass over a body, slice by slice, so that neither the
 //! number of keys nor the size of a message costs memory. Texts are compared as `mime::text::fold` leaves them.
 
-use memchr::memmem;
-
 use crate::base::limits;
-use crate::mime::parts::{Kind, PartMap};
 use crate::mime::{date, header, text, words};
 
 use super::StoreError;
+use super::scan::{Scan, contains};
 use super::search::{Key, Message, Program};
 
 /// A program made ready to judge many messages.
 pub struct Judge {
     root: Node,
     needles: Needles,
+}
+
+/// What one message has come to.
+pub enum Judged {
+    Holds(bool, u64),
+    Paused(Box<Scan>, u64),
+}
+
+/// Why a judgement ends before its end.
+enum Stop {
+    Store(StoreError),
+    Enough,
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Stop {
+        Stop::Store(error)
+    }
 }
 
 /// Texts to be found, folded. A node names one by its place here.
@@ -46,12 +62,36 @@ impl Judge {
         Judge { root, needles }
     }
 
-    /// Whether the message matches, and how many bytes of its body were read for that.
+    /// Whether the message matches, and what it has cost: bytes read, each as often as texts are looked for in it.
     pub fn judge(&self, message: &mut dyn Message) -> Result<(bool, u64), StoreError> {
+        match self.judge_on(message, None, u64::MAX)? {
+            Judged::Holds(holds, read) => Ok((holds, read)),
+            Judged::Paused(..) => Err(StoreError::Broken("a search without a bound stopped".into())),
+        }
+    }
+
+    /// The same for at most about `most` of it at a time. What is paused is taken up again by giving the scan back.
+    pub fn judge_on(
+        &self,
+        message: &mut dyn Message,
+        scan: Option<Scan>,
+        most: u64,
+    ) -> Result<Judged, StoreError> {
+        let needles = &self.needles;
         let mut trial =
-            Trial { needles: &self.needles, message, read: 0, header: None, first: None, bodies: None };
-        let holds = trial.holds(&self.root)?;
-        Ok((holds, trial.read))
+            Trial { needles, message, read: 0, most, header: None, first: None, scan, bodies: None };
+        let holds = trial.holds(&self.root);
+        match (holds, trial.scan) {
+            (Ok(holds), _) => Ok(Judged::Holds(holds, trial.read)),
+            (Err(Stop::Enough), Some(scan)) => Ok(Judged::Paused(Box::new(scan), trial.read)),
+            (Err(Stop::Enough), None) => Err(StoreError::Broken("a paused search got lost".into())),
+            (Err(Stop::Store(error)), _) => Err(error),
+        }
+    }
+
+    /// How many keys a message may be held against: what judging one costs at most, if nothing is read for it.
+    pub fn keys(&self) -> usize {
+        self.root.keys()
     }
 }
 
@@ -93,6 +133,16 @@ impl Needles {
 }
 
 impl Node {
+    /// Keywords have names to be compared; a key that reads counts by what it reads.
+    fn keys(&self) -> usize {
+        match self {
+            Node::Plain(Key::Keyword(..)) => 8,
+            Node::Plain(_) | Node::Header(_) | Node::Body(_) | Node::Text(_) => 1,
+            Node::Not(node) => node.keys(),
+            Node::Any(nodes) | Node::All(nodes) => nodes.iter().map(Node::keys).sum(),
+        }
+    }
+
     /// What judging it means: 0 the row, 1 the keywords, 2 the envelope, 3 the header, 4 the body.
     fn cost(&self) -> u8 {
         match self {
@@ -112,10 +162,13 @@ struct Trial<'a> {
     needles: &'a Needles,
     message: &'a mut dyn Message,
     read: u64,
+    /// Of the body is read no more than this.
+    most: u64,
     /// For each header needle, whether it is there.
     header: Option<Vec<bool>>,
     /// The first slice of the body.
     first: Option<Vec<u8>>,
+    scan: Option<Scan>,
     bodies: Option<Bodies>,
 }
 
@@ -126,7 +179,7 @@ struct Bodies {
 }
 
 impl Trial<'_> {
-    fn holds(&mut self, node: &Node) -> Result<bool, StoreError> {
+    fn holds(&mut self, node: &Node) -> Result<bool, Stop> {
         Ok(match node {
             Node::Plain(key) => self.plain(key)?,
             Node::Header(place) => self.headers()?.get(*place).copied().unwrap_or(false),
@@ -152,7 +205,7 @@ impl Trial<'_> {
         })
     }
 
-    fn plain(&mut self, key: &Key) -> Result<bool, StoreError> {
+    fn plain(&mut self, key: &Key) -> Result<bool, Stop> {
         let message = &mut *self.message;
         Ok(match key {
             Key::All => true,
@@ -177,7 +230,7 @@ impl Trial<'_> {
         })
     }
 
-    fn first(&mut self) -> Result<&[u8], StoreError> {
+    fn first(&mut self) -> Result<&[u8], Stop> {
         if self.first.is_none() {
             let slice = self.message.slice(0)?;
             self.read += slice.len() as u64;
@@ -186,7 +239,7 @@ impl Trial<'_> {
         Ok(self.first.as_deref().unwrap_or_default())
     }
 
-    fn headers(&mut self) -> Result<&[bool], StoreError> {
+    fn headers(&mut self) -> Result<&[bool], Stop> {
         if self.header.is_none() {
             let needles = &self.needles.header;
             let mut found = vec![false; needles.len()];
@@ -207,7 +260,7 @@ impl Trial<'_> {
         Ok(self.header.as_deref().unwrap_or_default())
     }
 
-    fn bodies(&mut self) -> Result<&Bodies, StoreError> {
+    fn bodies(&mut self) -> Result<&Bodies, Stop> {
         let bodies = match self.bodies.take() {
             Some(bodies) => bodies,
             None => self.scan()?,
@@ -215,69 +268,27 @@ impl Trial<'_> {
         Ok(self.bodies.insert(bodies))
     }
 
-    /// One pass over the message. BODY looks at text parts and the headers of messages inside; TEXT also at all other
-    /// headers (RFC 9051 section 6.4.4).
-    fn scan(&mut self) -> Result<Bodies, StoreError> {
-        let map = PartMap::decode(&self.message.parts()?);
-        let first = match self.first.take() {
-            Some(first) => first,
-            None => {
-                self.read += limits::SLICE_BYTES as u64;
-                self.message.slice(0)?
-            }
+    /// BODY looks at text parts and the headers of messages inside; TEXT also at all other headers (RFC 9051 section
+    /// 6.4.4). Stops in the middle when this message has cost enough for now.
+    fn scan(&mut self) -> Result<Bodies, Stop> {
+        let mut scan = match self.scan.take() {
+            Some(scan) => scan,
+            None => Scan::new(&self.message.parts()?, &self.needles.body, &self.needles.text),
         };
-        let mut body = Finder::new(&self.needles.body);
-        let mut text = Finder::new(&self.needles.text);
-        let mut slices = Slices { message: &mut *self.message, at: 0, bytes: first, read: 0 };
-        let mut inside_message = false;
-        for part in map.parts() {
-            if body.is_through() && text.is_through() {
-                break;
-            }
-            let section = slices.some(part.header.start, part.header.end)?;
-            let said = text::fold(&text::of_header(&section));
-            text.feed(&said);
-            if inside_message {
-                body.feed(&said);
-            }
-            inside_message = part.kind == Kind::Message;
-            if part.is_text() {
-                let mut extractor = text::Extractor::new(part);
-                let mut at = part.content.start;
-                let mut said = String::new();
-                while at < part.content.end && !(body.is_through() && text.is_through()) {
-                    let bytes = slices.next(at, part.content.end)?;
-                    if bytes.is_empty() {
-                        break;
-                    }
-                    at += bytes.len() as u64;
-                    said.clear();
-                    extractor.feed(bytes, &mut said);
-                    let folded = text::fold(&said);
-                    body.feed(&folded);
-                    text.feed(&folded);
-                }
-                said.clear();
-                extractor.finish(&mut said);
-                let folded = text::fold(&said);
-                body.feed(&folded);
-                text.feed(&folded);
-            }
-            // No text goes on across the border of a part.
-            body.feed("\n");
-            text.feed("\n");
+        let (first, most) = (self.first.take(), self.most.saturating_sub(self.read));
+        let (through, read) = scan.run(self.message, first, most)?;
+        self.read += read;
+        if through {
+            let (body, text) = scan.found();
+            return Ok(Bodies { body, text });
         }
-        self.read += slices.read;
-        Ok(Bodies { body: body.found, text: text.found })
+        self.scan = Some(scan);
+        Err(Stop::Enough)
     }
 }
 
 fn within<T: PartialOrd>(value: T, from: Option<T>, to: Option<T>) -> bool {
     from.is_none_or(|from| value >= from) && to.is_none_or(|to| value < to)
-}
-
-fn contains(text: &str, needle: &str) -> bool {
-    memmem::find(text.as_bytes(), needle.as_bytes()).is_some()
 }
 
 /// The Date field out of an ENVELOPE, whose first element it is, as a quoted string.
@@ -290,88 +301,6 @@ fn date_of(envelope: &[u8]) -> Option<Vec<u8>> {
             b'\\' => value.push(*rest.next()?),
             byte => value.push(*byte),
         }
-    }
-}
-
-/// The body, one slice of it in memory.
-struct Slices<'a> {
-    message: &'a mut dyn Message,
-    /// Where `bytes` begins.
-    at: u64,
-    bytes: Vec<u8>,
-    read: u64,
-}
-
-impl Slices<'_> {
-    /// The bytes from `at` on, as many as one slice gives, none at or behind `end`.
-    fn next(&mut self, at: u64, end: u64) -> Result<&[u8], StoreError> {
-        let slice = at / limits::SLICE_BYTES as u64 * limits::SLICE_BYTES as u64;
-        if slice != self.at {
-            self.bytes = self.message.slice(slice)?;
-            self.at = slice;
-            self.read += self.bytes.len() as u64;
-        }
-        let from = usize::try_from(at - slice).unwrap_or(usize::MAX).min(self.bytes.len());
-        let to =
-            usize::try_from(end.saturating_sub(slice)).unwrap_or(usize::MAX).clamp(from, self.bytes.len());
-        Ok(&self.bytes[from..to])
-    }
-
-    /// The bytes of a header section, as many of them as are looked at.
-    fn some(&mut self, start: u64, end: u64) -> Result<Vec<u8>, StoreError> {
-        let end = end.min(start.saturating_add(limits::HEADER_BYTES_MAX as u64));
-        let mut section = Vec::new();
-        let mut at = start;
-        while at < end {
-            let bytes = self.next(at, end)?;
-            if bytes.is_empty() {
-                break;
-            }
-            section.extend_from_slice(bytes);
-            at += bytes.len() as u64;
-        }
-        Ok(section)
-    }
-}
-
-/// Looks for several needles in one folded text that comes in pieces.
-struct Finder<'a> {
-    needles: &'a [String],
-    found: Vec<bool>,
-    left: usize,
-    /// The end of the text so far, in which the beginning of a needle may lie.
-    held: String,
-    longest: usize,
-}
-
-impl<'a> Finder<'a> {
-    fn new(needles: &'a [String]) -> Finder<'a> {
-        let found: Vec<bool> = needles.iter().map(String::is_empty).collect();
-        let left = found.iter().filter(|found| !**found).count();
-        let longest = needles.iter().map(String::len).max().unwrap_or(0);
-        Finder { needles, found, left, held: String::new(), longest }
-    }
-
-    fn is_through(&self) -> bool {
-        self.left == 0
-    }
-
-    fn feed(&mut self, folded: &str) {
-        if self.left == 0 || folded.is_empty() {
-            return;
-        }
-        self.held.push_str(folded);
-        for (needle, found) in self.needles.iter().zip(&mut self.found) {
-            if !*found && contains(&self.held, needle) {
-                *found = true;
-                self.left -= 1;
-            }
-        }
-        let mut from = self.held.len().saturating_sub(self.longest);
-        while !self.held.is_char_boundary(from) {
-            from -= 1;
-        }
-        self.held.drain(..from);
     }
 }
 
@@ -541,6 +470,32 @@ mod tests {
         let many = vec![text.clone(), Key::Body("inside".into()), Key::Header("from".into(), "alice".into())];
         assert!(!judge(many, &mut letter));
         assert_eq!(letter.slices_read, 1);
+    }
+
+    #[test]
+    fn a_large_body_is_judged_in_parts_and_no_other_way_than_in_one() {
+        let mut body = LETTER.replace("--b--\r\n", "").into_bytes();
+        body.extend_from_slice(b"--b\r\nContent-Type: text/plain\r\n\r\n");
+        body.extend(std::iter::repeat_n(&b"tell me more and more of it\r\n"[..], 100_000).flatten());
+        body.extend_from_slice(b"the very end\r\n--b--\r\n");
+        for (key, expected) in [("THE VERY END", true), ("inner matter", true), ("nowhere", false)] {
+            let judge = Judge::new(&Program { keys: vec![Key::Body(key.into())] });
+            let mut letter = Letter::new(&body);
+            assert_eq!(judge.judge(&mut letter).expect("judged").0, expected, "{key}");
+            let (mut scan, mut parts) = (None, 0);
+            let holds = loop {
+                let before = letter.slices_read;
+                let judged = judge.judge_on(&mut letter, scan.take(), limits::SEARCH_BYTES_PER_SLICE);
+                assert!(letter.slices_read - before <= 6, "each part is bounded");
+                match judged.expect("judged") {
+                    Judged::Holds(holds, _) => break holds,
+                    Judged::Paused(paused, _) => scan = Some(*paused),
+                }
+                parts += 1;
+            };
+            assert_eq!(holds, expected, "{key}");
+            assert!(parts >= 2 || key == "inner matter", "{parts}");
+        }
     }
 
     #[test]

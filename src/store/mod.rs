@@ -14,6 +14,7 @@ mod message;
 mod open;
 mod reader;
 mod rebuild;
+mod scan;
 pub mod search;
 mod searching;
 pub mod settings;

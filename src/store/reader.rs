@@ -12,6 +12,7 @@ use crate::base::{AccountId, BodyId, CredentialId, MailboxId, ModSeq, Uid, UidSe
 use super::changes::{MailboxState, ViewCache};
 use super::message::Unpacker;
 use super::open::{self, OpenOptions};
+use super::searching::Scans;
 use super::{Flags, KeywordSet, StoreError, View};
 
 /// A read-only handle. The snapshot opens at the first read after `end_turn` and lasts until the next `end_turn`.
@@ -25,6 +26,7 @@ pub struct Reader {
     /// Interned sets never change their meaning, so they are read once.
     pub(super) keyword_sets: RefCell<BTreeMap<KeywordSet, Arc<[String]>>>,
     pub(super) unpacker: RefCell<Unpacker>,
+    pub(super) scans: RefCell<Scans>,
     /// The mailbox last looked at in this turn: a thousand sessions that idle on one ask for it one after the other.
     pub(super) row_of_turn: RefCell<Option<MailboxRow>>,
     pub(super) state_of_turn: Cell<Option<(MailboxId, MailboxState)>>,
@@ -196,6 +198,7 @@ impl Reader {
             views: RefCell::default(),
             keyword_sets: RefCell::default(),
             unpacker: RefCell::default(),
+            scans: RefCell::default(),
             row_of_turn: RefCell::default(),
             state_of_turn: Cell::default(),
         })

@@ -1,12 +1,14 @@
 //! One slice of a search, on the reader thread: rows of the mailbox go before the judge, who asks for more of a message
 //! only where the row does not decide.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::base::{AccountId, BodyId, MailboxId, ModSeq, Uid, UidSet, Wall, limits};
 
 use super::changes::change_row;
+use super::judge::Judged;
 use super::message::{SeenWalk, window};
+use super::scan::Scan;
 use super::search::{Judge, Message, Program};
 use super::{Change, Flags, Reader, Reply, StoreError};
 
@@ -16,11 +18,12 @@ impl Reader {
         &self,
         mailbox: MailboxId,
         account: AccountId,
-        program: &Program,
+        program: &Arc<Program>,
         from: Uid,
         up_to: Uid,
     ) -> Result<Reply, StoreError> {
-        let span = Search { mailbox, account, judge: Judge::new(program), within: program.within() };
+        let (judge, within) = (Judge::new(program), program.within());
+        let span = Search { mailbox, account, judge, within, program };
         let all = UidSet::range(1..=u32::MAX);
         let uids = span.within.unwrap_or(&all);
         let mut slice = Slice { found: UidSet::new(), looked_at: 0, read: 0 };
@@ -60,7 +63,7 @@ impl Reader {
             {
                 return Ok(Some(change.uid));
             }
-            slice.looked_at += 1;
+            slice.looked_at += 1 + search.judge.keys() / KEYS_FREE;
             let mut candidate = Candidate {
                 reader: self,
                 change: seen.apply(change)?,
@@ -69,10 +72,21 @@ impl Reader {
                 received: row.get(6)?,
                 saved: row.get(7)?,
             };
-            let (holds, read) = search.judge.judge(&mut candidate)?;
-            slice.read += read;
-            if holds {
-                slice.found.insert(change.uid.0);
+            let body = candidate.body;
+            let scan = self.scans.borrow_mut().take(search.program, body);
+            let room = self.scans.borrow_mut().has_room();
+            let most = if room { limits::SEARCH_BYTES_PER_SLICE } else { u64::MAX };
+            match search.judge.judge_on(&mut candidate, scan, most)? {
+                Judged::Holds(holds, read) => {
+                    slice.read += read;
+                    if holds {
+                        slice.found.insert(change.uid.0);
+                    }
+                }
+                Judged::Paused(scan, _) => {
+                    self.scans.borrow_mut().keep(search.program, body, scan);
+                    return Ok(Some(change.uid));
+                }
             }
         }
         Ok(None)
@@ -90,6 +104,38 @@ struct Search<'p> {
     judge: Judge,
     /// The only uids that can match.
     within: Option<&'p UidSet>,
+    program: &'p Arc<Program>,
+}
+
+/// Keys that a message is held against at the cost of reading its row.
+const KEYS_FREE: usize = 16;
+/// Messages that wait to be searched on. Beyond them a message is searched to its end.
+const SCANS_KEPT: usize = 64;
+
+/// Large messages of which a part has been searched, until the same search comes back for the rest. Those of searches
+/// that were given up are let go when others come.
+#[derive(Default)]
+pub struct Scans {
+    kept: Vec<(Weak<Program>, BodyId, Box<Scan>)>,
+}
+
+impl Scans {
+    fn take(&mut self, program: &Arc<Program>, body: BodyId) -> Option<Scan> {
+        let same = |(of, at, _): &(Weak<Program>, BodyId, Box<Scan>)| {
+            std::ptr::eq(of.as_ptr(), Arc::as_ptr(program)) && *at == body
+        };
+        let place = self.kept.iter().position(same)?;
+        Some(*self.kept.swap_remove(place).2)
+    }
+
+    fn has_room(&mut self) -> bool {
+        self.kept.retain(|(of, ..)| of.strong_count() > 0);
+        self.kept.len() < SCANS_KEPT
+    }
+
+    fn keep(&mut self, program: &Arc<Program>, body: BodyId, scan: Box<Scan>) {
+        self.kept.push((Arc::downgrade(program), body, scan));
+    }
 }
 
 /// What one slice has come to.

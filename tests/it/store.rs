@@ -2,6 +2,7 @@
 
 use pillarbox::base::{AccountId, MailboxId, ModSeq, Ticket, Uid, UidSet, Wall};
 use pillarbox::mime::Summary;
+use pillarbox::store::search::{Key, Program};
 use pillarbox::store::{
     Admin, Append, ChangeFlags, Columns, Deliver, Done, Expunge, FlagNames, FlagOp, Flags, NewBody, Place,
     Question, Reader, Refused, Reply, Slice, Target, Transfer, View, ViewAt, Write, Writer,
@@ -518,4 +519,39 @@ fn a_large_mailbox_or_account_goes_in_many_small_writes() {
     let mailboxes = count(&it, "SELECT count(*) FROM mailbox");
     assert_eq!((rows(&it), mailboxes), (0, 0));
     assert_eq!(faults(&it), Vec::<String>::new());
+}
+
+#[test]
+fn a_large_message_is_searched_a_part_at_a_time() {
+    let mut it = Box_::new();
+    let mut bytes = b"Subject: large\r\n\r\n".to_vec();
+    while bytes.len() < 5_000_000 {
+        bytes.extend_from_slice(format!("line {} of many\r\n", bytes.len()).as_bytes());
+    }
+    bytes.extend_from_slice(b"the very end\r\n");
+    let mut body = upload(&mut it, &bytes).expect("staged");
+    let mut summarizer = pillarbox::mime::summary::Summarizer::new();
+    summarizer.feed(&bytes);
+    if let NewBody::Staged { summary, .. } = &mut body {
+        *summary = summarizer.finish();
+    }
+    let write = to_inbox(&it, body);
+    it.put(write).expect("delivered");
+    it.deliver("a small one behind it");
+    let program = Arc::new(Program { keys: vec![Key::Body("the very end".into())] });
+    let (mut found, mut from, mut questions) = (UidSet::new(), Uid(1), 0);
+    loop {
+        let (mailbox, account, program) = (it.inbox, it.account, program.clone());
+        let question = Question::Search { mailbox, account, program, from, up_to: Uid(9) };
+        let Ok(Reply::Found { uids, next }) = it.reader.answer(&question) else { panic!("searched") };
+        it.reader.end_turn();
+        questions += 1;
+        uids.iter().for_each(|uid| found.insert(uid));
+        match next {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    assert_eq!(found, UidSet::range(1..=1));
+    assert!(questions >= 4, "{questions} questions for 5 MB");
 }

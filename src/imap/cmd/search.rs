@@ -140,8 +140,9 @@ impl Work {
         if self.reading.is_some() {
             return Ok(());
         }
+        let rows_per_step = (limits::VIEW_ROWS_PER_STEP / self.judge.keys().max(1)).max(1);
         for (looked, (seq, row)) in self.view.iter_from(self.seq).enumerate() {
-            if looked == limits::VIEW_ROWS_PER_STEP {
+            if looked == rows_per_step {
                 self.seq = seq;
                 return Err(Pause::Wait(Want::Turn));
             }
