@@ -77,7 +77,16 @@ pub fn delete(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
     Ok(commit(
         move |core, cx| {
             core.may_write()?;
-            Ok(Write::DeleteMailbox { account: core.login()?.account, name, now: cx.now.wall })
+            let account = core.login()?.account;
+            // RFC 9051 section 6.3.5: a \Noselect name goes only with the last name below it.
+            let leads = cx.store.mailbox_named(account, &name)?.is_some_and(|row| row.no_select);
+            if leads && cx.store.has_children(account, &name)? {
+                return Err(Pause::Refuse(reply::no(
+                    "HASCHILDREN",
+                    "There are mailboxes below it, delete them first",
+                )));
+            }
+            Ok(Write::DeleteMailbox { account, name, now: cx.now.wall })
         },
         move |core, cx, _| deleted(core, cx, &named),
     ))

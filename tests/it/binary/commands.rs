@@ -86,6 +86,23 @@ fn commands_work_beside_a_server() {
 }
 
 #[test]
+fn a_damaged_file_is_said_with_what_is_wrong() {
+    let (_folder, db) = small_box();
+    let file = rusqlite::Connection::open(&db).expect("the file");
+    file.execute("UPDATE mailbox SET messages = 7 WHERE name = 'INBOX'", []).expect("a wrong counter");
+    drop(file);
+    run(&db, "verify").badly(1, "INBOX");
+    let said = run(&db, "verify --json");
+    assert!(
+        said.out.starts_with("{\"error\":\"") && said.out.trim_end().ends_with(",\"exit\":1}"),
+        "{}",
+        said.out
+    );
+    run(&db, "rebuild").well();
+    run(&db, "verify").well();
+}
+
+#[test]
 fn a_changed_setting_moves_the_listeners_of_a_running_server() {
     let (_folder, db) = small_box();
     let server = Box::serve(&db);
