@@ -147,3 +147,25 @@ fn what_was_expunged_by_thousands_is_never_read_on_the_loop() {
     let later = ask(&mut world, two, "d", "UID FETCH 1:* (UID) (CHANGEDSINCE 1 VANISHED)");
     assert!(later.contains("* VANISHED (EARLIER) 1:8000\r\n"), "{:?}", later.lines().next());
 }
+
+/// RFC 9051 section 6.3.4: else a client would take new messages for those it has kept under the same uids.
+#[test]
+fn a_mailbox_made_again_under_its_name_has_a_higher_uidvalidity() {
+    let mut world = World::calm(store::usual());
+    let peer = logged_in(&mut world);
+    let mut before = 0;
+    // The name stays behind for what is below it, goes along with a rename, goes whole.
+    assert!(ask(&mut world, peer, "b", "CREATE again/below").contains("b OK"));
+    for gone in ["DELETE again", "RENAME again other", "DELETE again"] {
+        if before > 0 {
+            assert!(ask(&mut world, peer, "c", "CREATE again").contains("c OK"));
+        }
+        let told = ask(&mut world, peer, "s", "STATUS again (UIDVALIDITY UIDNEXT)");
+        let (_, rest) = told.split_once("(UIDVALIDITY ").expect("a number");
+        let validity: u32 = rest.split(' ').next().and_then(|word| word.parse().ok()).expect("a number");
+        assert!(validity > before, "{validity} after {before}");
+        assert!(rest.starts_with(&format!("{validity} UIDNEXT 1)")), "{told}");
+        before = validity;
+        assert!(ask(&mut world, peer, "g", gone).contains("g OK"));
+    }
+}

@@ -206,6 +206,26 @@ fn imap_starttls_drops_what_was_injected_and_says_nothing_unasked() {
     talk.ask("LOGIN me@box.test secret1");
 }
 
+/// Microsoft's servers abort STARTTLS on port 25 where session tickets are offered; people's clients save time with them.
+#[test]
+fn other_servers_get_no_session_tickets() {
+    let (_folder, db) = small_box();
+    let server = Box::serve(&db);
+    for (service, given) in [("smtp", false), ("submission", true)] {
+        let mut talk = server.plain(service);
+        talk.expect("220");
+        talk.say("EHLO far.example.org");
+        talk.expect("250");
+        talk.say("STARTTLS");
+        talk.expect("220");
+        let mut talk = Talk::new(tls(talk.stream.into_inner(), None));
+        talk.say("EHLO far.example.org");
+        talk.expect("250");
+        let tickets = talk.stream.get_ref().conn.tls13_tickets_received();
+        assert_eq!(tickets > 0, given, "{service}: {tickets} tickets");
+    }
+}
+
 fn tls_offering_a_certificate(stream: TcpStream) -> Tls {
     let pair = rcgen::generate_simple_self_signed(vec!["phone.example.org".into()]).expect("a certificate");
     let key = rustls::pki_types::PrivateKeyDer::try_from(pair.signing_key.serialize_der()).expect("a key");
