@@ -5,6 +5,10 @@ use std::time::Duration;
 
 // --- connections (engine) ---
 
+/// How long the loop and the reader thread look for each other's next word before they sleep. A wake-up costs about as
+/// much on a small machine.
+pub const ANSWER_SPIN: Duration = Duration::from_micros(60);
+
 /// Connections open at once, in and out. 2,000 is more than a household's devices and a spam wave need together.
 pub const CONNECTIONS_MAX: usize = 4_000;
 /// Connections open at once from one address (/64 for IPv6). K-9 and friends open many; a flood opens more.

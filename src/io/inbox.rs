@@ -1,6 +1,9 @@
-//! What the other threads tell the loop. One wake-up for however many notes lie there.
+//! What the other threads tell the loop. One wake-up for however many notes lie there, and none for a loop that is awake
+//! or is just about to look.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use mio::Waker;
 
@@ -25,25 +28,58 @@ pub struct Inbox {
 
 struct Shared {
     notes: Mutex<Vec<Note>>,
+    /// There are notes. Set after they lie there, cleared before they are taken.
+    any: AtomicBool,
+    /// The loop sleeps, or has decided to: whoever brings a note must wake it.
+    asleep: AtomicBool,
     waker: Waker,
 }
 
 impl Inbox {
     pub fn new(waker: Waker) -> Inbox {
-        Inbox { shared: Arc::new(Shared { notes: Mutex::new(Vec::new()), waker }) }
+        Inbox {
+            shared: Arc::new(Shared {
+                notes: Mutex::new(Vec::new()),
+                any: AtomicBool::new(false),
+                asleep: AtomicBool::new(false),
+                waker,
+            }),
+        }
     }
 
     pub fn put(&self, note: Note) {
-        let mut notes = self.shared.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = notes.is_empty();
-        notes.push(note);
-        drop(notes);
-        if first && let Err(error) = self.shared.waker.wake() {
+        self.shared.notes.lock().unwrap_or_else(PoisonError::into_inner).push(note);
+        self.shared.any.store(true, Ordering::SeqCst);
+        if self.shared.asleep.swap(false, Ordering::SeqCst)
+            && let Err(error) = self.shared.waker.wake()
+        {
             log::error!("the loop cannot be woken: {error}");
         }
     }
 
+    /// The loop is going to sleep. False if there is a note already: then it must not.
+    ///
+    /// Either this sees the note, or who brings it sees `asleep`: both store before they look.
+    pub fn may_sleep(&self) -> bool {
+        self.shared.asleep.store(true, Ordering::SeqCst);
+        !self.shared.any.load(Ordering::SeqCst)
+    }
+
+    pub fn awake(&self) {
+        self.shared.asleep.store(false, Ordering::SeqCst);
+    }
+
+    /// Looks again and again for a short while: an answer that is nearly there comes without the cost of falling asleep
+    /// and being woken.
+    pub fn watch(&self, longest: Duration) {
+        let begun = Instant::now();
+        while !self.shared.any.load(Ordering::Acquire) && begun.elapsed() < longest {
+            std::hint::spin_loop();
+        }
+    }
+
     pub fn take(&self) -> Vec<Note> {
+        self.shared.any.store(false, Ordering::SeqCst);
         std::mem::take(&mut *self.shared.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -73,6 +109,7 @@ mod tests {
         let mut poll = mio::Poll::new().expect("a poll");
         let waker = Waker::new(poll.registry(), mio::Token(0)).expect("a waker");
         let inbox = Inbox::new(waker);
+        assert!(inbox.may_sleep());
         let thread = spawn("reader", &inbox, || panic!("on purpose")).expect("a thread");
         thread.join().expect("the fence holds");
         let mut events = mio::Events::with_capacity(1);
@@ -80,5 +117,19 @@ mod tests {
         assert_eq!(events.iter().count(), 1);
         assert!(matches!(inbox.take().as_slice(), [Note::Died("reader")]));
         assert!(inbox.take().is_empty());
+    }
+
+    #[test]
+    fn a_note_that_came_before_going_to_sleep_is_not_slept_through() {
+        let mut poll = mio::Poll::new().expect("a poll");
+        let inbox = Inbox::new(Waker::new(poll.registry(), mio::Token(0)).expect("a waker"));
+        inbox.put(Note::Died("reader"));
+        assert!(!inbox.may_sleep(), "there is something to read");
+        inbox.awake();
+        assert_eq!(inbox.take().len(), 1);
+        inbox.put(Note::Died("reader"));
+        let mut events = mio::Events::with_capacity(1);
+        poll.poll(&mut events, Some(std::time::Duration::ZERO)).expect("no events");
+        assert_eq!(events.iter().count(), 0, "a loop that is awake is not woken");
     }
 }

@@ -1,10 +1,11 @@
 //! The reader thread: large or cold reads, one slice at a time, so that a slow disk is never the loop's wait.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
-use crate::base::Ticket;
+use crate::base::{Ticket, limits};
 use crate::store::{Question, Reader, StoreError};
 
 use super::inbox::{Inbox, Note, spawn};
@@ -40,7 +41,7 @@ impl ReaderThread {
 
 /// A question that makes the store panic gets an error for an answer, and the next one is heard.
 fn work(store: &Reader, questions: &Receiver<(Ticket, Question)>, inbox: &Inbox) {
-    for (ticket, question) in questions {
+    while let Some((ticket, question)) = next(questions) {
         let result = catch_unwind(AssertUnwindSafe(|| store.answer(&question))).unwrap_or_else(|_| {
             log::error!("a read panicked: {question:?}");
             Err(StoreError::Broken("this read failed inside the server".into()))
@@ -48,4 +49,17 @@ fn work(store: &Reader, questions: &Receiver<(Ticket, Question)>, inbox: &Inbox)
         store.end_turn();
         inbox.put(Note::Read(ticket, result));
     }
+}
+
+/// The next question. One that continues the last comes at once, so we look for it a short while before we sleep.
+fn next(questions: &Receiver<(Ticket, Question)>) -> Option<(Ticket, Question)> {
+    let begun = Instant::now();
+    while begun.elapsed() < limits::ANSWER_SPIN {
+        match questions.try_recv() {
+            Ok(question) => return Some(question),
+            Err(TryRecvError::Disconnected) => return None,
+            Err(TryRecvError::Empty) => std::hint::spin_loop(),
+        }
+    }
+    questions.recv().ok()
 }
