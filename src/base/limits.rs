@@ -60,6 +60,8 @@ pub const ZSTD_LEVEL: i32 = 1;
 pub const BATCH_WRITES_MAX: usize = 64;
 /// Bytes of payload the writer takes into one commit.
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// Slices of large uploads in one commit when nothing smaller waits. Two keep the disk busy and a commit short.
+pub const BATCH_SLICES_MAX: usize = 2;
 /// WAL size at which a PASSIVE checkpoint follows a batch.
 pub const WAL_PASSIVE_BYTES: u64 = 4 * 1024 * 1024;
 /// WAL size at which a TRUNCATE checkpoint is forced.
