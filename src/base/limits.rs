@@ -131,6 +131,8 @@ pub const SMTP_LINE_BYTES_MAX: usize = 4_096;
 pub const BAD_COMMANDS_MAX: u32 = 3;
 /// Recipients of one mail transaction; RFC 5321 section 4.5.3.1.8 asks for at least 100.
 pub const RECIPIENTS_MAX: usize = 200;
+/// Recipients that one connection may name in vain. An old mailing list has some; a hundred is a dictionary.
+pub const RECIPIENTS_REFUSED_MAX: u32 = 100;
 /// Mail transactions in one SMTP connection.
 pub const TRANSACTIONS_MAX: u32 = 10_000;
 /// Received fields before a message is taken to be looping (RFC 5321 section 6.3).

@@ -74,6 +74,7 @@ impl Conversation {
             Err(refusal) => {
                 if row.verb == "RCPT" {
                     cx.gauges.recipients_refused += 1;
+                    return self.refuse_recipient(cx, &refusal);
                 }
                 self.say(cx, &refusal)
             }

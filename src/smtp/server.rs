@@ -3,7 +3,8 @@
 
 use crate::base::Mono;
 use crate::base::limits::{
-    BAD_COMMANDS_MAX, SMTP_COMMAND_TIMEOUT, SMTP_COMMANDS_PER_STEP, SMTP_LINE_BYTES_MAX,
+    BAD_COMMANDS_MAX, RECIPIENTS_REFUSED_MAX, SMTP_COMMAND_TIMEOUT, SMTP_COMMANDS_PER_STEP,
+    SMTP_LINE_BYTES_MAX,
 };
 use crate::delivery::Recipient;
 use crate::delivery::arrival::Arrival;
@@ -33,6 +34,7 @@ fn open(role: Role, opening: &Opening<'_>) -> Box<dyn Session> {
         mail: None,
         transactions: 0,
         bad_commands: 0,
+        recipients_refused: 0,
         wrong_passwords: 0,
         state: State::Opening,
         until: opening.now.mono.after(SMTP_COMMAND_TIMEOUT),
@@ -75,6 +77,7 @@ pub(super) struct Conversation {
     pub mail: Option<Box<Mail>>,
     pub transactions: u32,
     pub bad_commands: u32,
+    pub recipients_refused: u32,
     pub wrong_passwords: u32,
     state: State,
     /// When the command or bytes we wait for must be there. Set anew after each command, not after each byte.
@@ -258,6 +261,16 @@ impl Conversation {
             return self.say(cx, &reply::timeout(&cx.config.hostname));
         }
         Flow::Wait(State::Overlong, Want::Bytes { until: self.until })
+    }
+
+    /// A sender may have an old list of addresses; whoever tries out all names there are is sent away.
+    pub fn refuse_recipient(&mut self, cx: &mut Cx<'_>, refusal: &Reply) -> Flow {
+        self.recipients_refused += 1;
+        if self.recipients_refused < RECIPIENTS_REFUSED_MAX {
+            return self.say(cx, refusal);
+        }
+        refusal.send(cx.output);
+        self.say(cx, &reply::too_many_errors(&cx.config.hostname))
     }
 
     /// Three of these stop whoever does not speak SMTP.
