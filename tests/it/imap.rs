@@ -169,3 +169,18 @@ fn a_mailbox_made_again_under_its_name_has_a_higher_uidvalidity() {
         assert!(ask(&mut world, peer, "g", gone).contains("g OK"));
     }
 }
+
+#[test]
+fn names_above_subscriptions_are_told_up_to_a_limit() {
+    let mut world = World::calm(store::usual());
+    let peer = logged_in(&mut world);
+    let below = "/d".repeat(30);
+    for number in 0..500 {
+        assert!(ask(&mut world, peer, "s", &format!("SUBSCRIBE top{number}{below}")).contains("s OK"));
+    }
+    // 15,000 names lie above those 500.
+    let told = count(&ask(&mut world, peer, "a", "LSUB \"\" *"), "* LSUB (");
+    assert!((500..=12_000).contains(&told), "{told}");
+    let top = ask(&mut world, peer, "b", "LSUB \"\" top1%");
+    assert!(top.contains("* LSUB (\\Noselect \\HasChildren) \"/\" top1\r\n"), "{top}");
+}

@@ -1,7 +1,8 @@
 //! LIST with LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154) and CHILDREN (RFC 3348), all of them
 //! in RFC 9051 section 6.3.9; and LSUB (RFC 3501 section 6.3.9).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::base::limits;
 use crate::imap::emit;
@@ -128,19 +129,30 @@ struct Listing {
 /// What there is to choose from, by name, INBOX first.
 struct Names {
     entries: std::vec::IntoIter<Entry>,
-    /// Names that have others below them.
-    parents: BTreeSet<String>,
-    /// Names that have others below them which fit the selection.
-    selected_parents: BTreeSet<String>,
-    /// RECURSIVEMATCH: names that fit the selection and are still to be compared with the patterns.
-    unsorted: Vec<String>,
-    /// RECURSIVEMATCH: names above such as fit the selection and no pattern. Only for those is a name told that does not
-    /// fit itself: where the one below is told too, CHILDINFO says nothing new (RFC 9051 section 6.3.9.6).
-    unshown_parents: BTreeSet<String>,
+    all: Tree,
+    /// Those that fit the selection.
+    selected: Tree,
+    /// RECURSIVEMATCH: names that fit the selection and are still to be compared with the patterns, the last one first.
+    unsorted: Vec<Arc<str>>,
+    /// RECURSIVEMATCH: names that fit the selection and no pattern. Only above those is a name told that does not fit
+    /// itself: where the one below is told too, CHILDINFO says nothing new (RFC 9051 section 6.3.9.6).
+    unshown: Tree,
+}
+
+/// Names in order. Asked what lies below one, and not made into a set of all names above: the subscriptions of one
+/// account can have 300,000 names above them, of up to a kilobyte.
+struct Tree(Vec<Arc<str>>);
+
+impl Tree {
+    fn has_below(&self, name: &str) -> bool {
+        let above = format!("{name}/");
+        let place = self.0.partition_point(|known| known.as_ref() < above.as_str());
+        self.0.get(place).is_some_and(|next| next.starts_with(&above))
+    }
 }
 
 struct Entry {
-    name: String,
+    name: Arc<str>,
     row: Option<MailboxRow>,
     subscribed: bool,
 }
@@ -164,7 +176,7 @@ impl Running for Listing {
             if let Some(name) = names.unsorted.pop() {
                 work += work_of(&name);
                 if !is_wanted(&name) {
-                    names.unshown_parents.extend(ancestors(&name).map(String::from));
+                    names.unshown.0.push(name);
                 }
                 continue;
             }
@@ -187,30 +199,32 @@ fn collect(options: &Options, core: &Core, cx: &mut Cx<'_>) -> Result<Names, Pau
     let account = core.login()?.account;
     let mut entries = BTreeMap::new();
     for row in cx.store.mailboxes(account)? {
-        let name = row.name.clone();
+        let name: Arc<str> = row.name.as_str().into();
         entries.insert(name.clone(), Entry { name, subscribed: row.subscribed, row: Some(row) });
     }
     for name in if options.select_subscribed { cx.store.subscriptions(account)? } else { Vec::new() } {
+        let name: Arc<str> = name.into();
         let missing = || Entry { name: name.clone(), row: None, subscribed: true };
         entries.entry(name.clone()).or_insert_with(missing).subscribed = true;
     }
-    let parents = entries.keys().flat_map(|name| ancestors(name)).map(String::from).collect();
-    let chosen: Vec<String> =
+    let all = Tree(entries.keys().cloned().collect());
+    let chosen: Vec<Arc<str>> =
         entries.values().filter(|entry| options.selects(entry)).map(|entry| entry.name.clone()).collect();
-    let selected_parents: BTreeSet<String> =
-        chosen.iter().flat_map(|name| ancestors(name)).map(String::from).collect();
     if options.lsub || options.recursive {
         // A name that is only a part of others can still be what a pattern with `%` is looking for.
-        for name in &selected_parents {
-            let implied = || Entry { name: name.clone(), row: None, subscribed: false };
-            entries.entry(name.clone()).or_insert_with(implied);
+        let most = entries.len() + limits::MAILBOXES_PER_ACCOUNT_MAX;
+        for name in chosen.iter().flat_map(|name| ancestors(name)) {
+            if entries.len() < most && !entries.contains_key(name) {
+                let name: Arc<str> = name.into();
+                entries.insert(name.clone(), Entry { name, row: None, subscribed: false });
+            }
         }
     }
     let mut entries: Vec<Entry> = entries.into_values().collect();
-    entries.sort_by_key(|entry| entry.name != "INBOX");
-    let unsorted = if options.recursive { chosen } else { Vec::new() };
-    let unshown_parents = BTreeSet::new();
-    Ok(Names { entries: entries.into_iter(), parents, selected_parents, unsorted, unshown_parents })
+    entries.sort_by_key(|entry| &*entry.name != "INBOX");
+    let unsorted = if options.recursive { chosen.iter().rev().cloned().collect() } else { Vec::new() };
+    let (selected, unshown) = (Tree(chosen), Tree(Vec::new()));
+    Ok(Names { entries: entries.into_iter(), all, selected, unsorted, unshown })
 }
 
 /// `a/b/c` has `a/b` and `a` above it.
@@ -229,8 +243,8 @@ impl Options {
 /// One LIST or LSUB response, if the selection wants it.
 fn tell(entry: &Entry, options: &Options, names: &Names, core: &Core, cx: &mut Cx<'_>) -> bool {
     let selected = options.selects(entry);
-    let above = names.selected_parents.contains(&entry.name);
-    let leads = options.recursive && names.unshown_parents.contains(&entry.name);
+    let above = names.selected.has_below(&entry.name);
+    let leads = options.recursive && names.unshown.has_below(&entry.name);
     let wanted = selected || leads || (above && options.lsub);
     if !wanted {
         return false;
@@ -244,7 +258,7 @@ fn tell(entry: &Entry, options: &Options, names: &Names, core: &Core, cx: &mut C
         Some(row) if row.no_select => attributes.push("\\Noselect"),
         Some(_) => {}
     }
-    attributes.push(if names.parents.contains(&entry.name) { "\\HasChildren" } else { "\\HasNoChildren" });
+    attributes.push(if names.all.has_below(&entry.name) { "\\HasChildren" } else { "\\HasNoChildren" });
     if entry.subscribed && !options.lsub && (options.select_subscribed || options.return_subscribed) {
         attributes.push("\\Subscribed");
     }
