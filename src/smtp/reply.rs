@@ -73,6 +73,10 @@ pub fn too_many_errors(host: &str) -> Reply {
     reply(421, "4.7.0", format!("{host} closes after too many commands that it does not know"))
 }
 
+pub fn too_many_unknown(host: &str) -> Reply {
+    reply(421, "4.7.0", format!("{host} closes after too many addresses that do not exist here"))
+}
+
 pub fn not_a_web_server(host: &str) -> Reply {
     reply(421, "4.7.0", format!("{host} is a mail server and does not speak HTTP"))
 }

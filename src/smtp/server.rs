@@ -265,12 +265,13 @@ impl Conversation {
 
     /// A sender may have an old list of addresses; whoever tries out all names there are is sent away.
     pub fn refuse_recipient(&mut self, cx: &mut Cx<'_>, refusal: &Reply) -> Flow {
-        self.recipients_refused += 1;
+        let unknown = refusal.code == 550 && self.role == Role::Exchanger;
+        self.recipients_refused += u32::from(unknown);
         if self.recipients_refused < RECIPIENTS_REFUSED_MAX {
             return self.say(cx, refusal);
         }
         refusal.send(cx.output);
-        self.say(cx, &reply::too_many_errors(&cx.config.hostname))
+        self.say(cx, &reply::too_many_unknown(&cx.config.hostname))
     }
 
     /// Three of these stop whoever does not speak SMTP.
