@@ -221,13 +221,8 @@ impl Engine {
     /// The credentials of somebody, chosen by the login that does not exist, always the same for the same: time does
     /// not tell which logins exist. Whatever matches there grants nothing, since there is no account to grant.
     fn decoys(&self, login: &str) -> Result<Vec<Credential>, crate::store::StoreError> {
-        let accounts = self.store.accounts()?;
-        let chosen = self
-            .passwords
-            .number(login)
-            .checked_rem(accounts.len() as u64)
-            .and_then(|index| accounts.get(index as usize));
-        chosen.map_or(Ok(Vec::new()), |account| self.store.credentials(account.id))
+        let chosen = self.store.account_numbered(self.passwords.number(login))?;
+        chosen.map_or(Ok(Vec::new()), |account| self.store.credentials(account))
     }
 
     fn remember_good_logins(&mut self, credentials: &[Credential]) {

@@ -93,6 +93,14 @@ impl Reader {
         self.all(&format!("{ACCOUNT} ORDER BY name"), [], account_row)
     }
 
+    /// An account that `number` stands for, always the same one while there are as many; `None` if there is none at all.
+    /// Without its counters, which cost a row for each mailbox.
+    pub fn account_numbered(&self, number: u64) -> Result<Option<AccountId>, StoreError> {
+        let count: u64 = self.one("SELECT count(*) FROM account", [], |row| row.get(0))?.unwrap_or(0);
+        let Some(offset) = number.checked_rem(count) else { return Ok(None) };
+        self.one("SELECT id FROM account ORDER BY id LIMIT 1 OFFSET ?1", [offset], |row| row.get(0))
+    }
+
     pub fn account(&self, id: AccountId) -> Result<Option<Account>, StoreError> {
         self.one(&format!("{ACCOUNT} WHERE id = ?1"), [id], account_row)
     }
