@@ -1,6 +1,7 @@
 //! Pieces of responses in wire form (RFC 9051 section 9), written straight into the output. Nothing here decides what
 //! to say.
 
+use crate::base::text;
 use crate::base::time::{Civil, MONTHS};
 use crate::base::{ModSeq, Output, Uid, Wall};
 use crate::store::{Flags, Reader, StoreError};
@@ -10,18 +11,7 @@ use super::names::{self, Names};
 
 /// A decimal number.
 pub fn number(out: &mut Output, number: u64) {
-    let mut digits = [0u8; 20];
-    let mut at = digits.len();
-    let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.push(&digits[at..]);
+    out.push(text::decimal(number, &mut [0; 20]));
 }
 
 /// `string`: quoted where that is possible, else a literal. Never changes a byte.

@@ -1,6 +1,8 @@
 //! IMAP's strings (RFC 9051 section 4.3) as this server stores them: NIL or quoted, 7-bit, no control characters,
 //! never a literal. Text that is not ASCII is written as encoded words.
 
+use crate::base::text;
+
 use super::{header, words};
 
 /// Printable ASCII is quoted as it is; anything else is decoded as well as can be and encoded anew.
@@ -50,18 +52,7 @@ pub fn quoted(out: &mut Vec<u8>, value: &[u8]) {
 }
 
 pub fn number(out: &mut Vec<u8>, number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(text::decimal(number, &mut [0; 20]));
 }
 
 /// As text without control characters: a tab is a space, any other is `?`. ISO-2022-JP is known by its escapes.
