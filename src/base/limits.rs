@@ -96,6 +96,11 @@ pub const READ_ROWS_MAX: usize = 512;
 pub const CHANGES_ON_LOOP_MAX: usize = 1_000;
 /// Messages that go at once with their mailbox or account; more of them go with the sweeps, some at a time.
 pub const ROWS_REMOVED_AT_ONCE: usize = 5_000;
+/// Memory of what is known of mailboxes for searching, sorting and threading; the mailbox in use may take more. Of 100,000
+/// messages the bodies take 1.6 MB, and all that SORT and THREAD ask for some 20 MB.
+pub const COLUMNS_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Messages whose uid and body one slice reads: some milliseconds.
+pub const COLUMN_ROWS_PER_SLICE: usize = 8_192;
 /// Uids that one flag change or expunge commits at once; a longer one is several commits.
 pub const UIDS_PER_WRITE_MAX: u64 = 5_000;
 

@@ -7,6 +7,8 @@
 mod account;
 pub mod backup;
 mod changes;
+#[allow(dead_code)] // Search, SORT and THREAD are about to ask.
+mod columns;
 mod commit;
 mod judge;
 mod mailbox;

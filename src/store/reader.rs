@@ -10,6 +10,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Params};
 use crate::base::{AccountId, BodyId, CredentialId, MailboxId, ModSeq, Uid, UidSet, UidValidity, Wall};
 
 use super::changes::{MailboxState, ViewCache};
+use super::columns::Shelf;
 use super::message::Unpacker;
 use super::open::{self, OpenOptions};
 use super::searching::Scans;
@@ -27,6 +28,9 @@ pub struct Reader {
     pub(super) keyword_sets: RefCell<BTreeMap<KeywordSet, Arc<[String]>>>,
     pub(super) unpacker: RefCell<Unpacker>,
     pub(super) scans: RefCell<Scans>,
+    /// Filled on the reader thread only.
+    #[allow(dead_code)]
+    pub(super) shelf: RefCell<Shelf>,
     /// The mailbox last looked at in this turn: a thousand sessions that idle on one ask for it one after the other.
     pub(super) row_of_turn: RefCell<Option<MailboxRow>>,
     pub(super) state_of_turn: Cell<Option<(MailboxId, MailboxState)>>,
@@ -199,6 +203,7 @@ impl Reader {
             keyword_sets: RefCell::default(),
             unpacker: RefCell::default(),
             scans: RefCell::default(),
+            shelf: RefCell::default(),
             row_of_turn: RefCell::default(),
             state_of_turn: Cell::default(),
         })
