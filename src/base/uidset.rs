@@ -88,6 +88,23 @@ impl UidSet {
         self.ranges().flatten()
     }
 
+    /// The numbers at these places, the lowest being at place 0.
+    pub fn nth(&self, places: std::ops::Range<u64>) -> UidSet {
+        let mut some = UidSet::new();
+        let mut before = 0;
+        for &(first, last) in &self.ranges {
+            let count = u64::from(last - first) + 1;
+            let from = places.start.clamp(before, before + count) - before;
+            let to = places.end.clamp(before, before + count) - before;
+            if from < to {
+                // Both are within the range, whose ends are 32 bits wide.
+                some.insert_range(first + from as u32, first + (to - 1) as u32);
+            }
+            before += count;
+        }
+        some
+    }
+
     /// The numbers in both sets.
     pub fn intersection(&self, other: &UidSet) -> UidSet {
         let mut both = UidSet::new();
@@ -177,6 +194,11 @@ mod tests {
         assert_eq!(rest, [5..=u32::MAX]);
         assert_eq!(odd.ranges_from(4).count(), 2);
         assert_eq!(odd.ranges_from(8).count(), 0);
+        set.remove(9);
+        assert_eq!(set.nth(0..3).to_string(), "1:3");
+        assert_eq!(set.nth(6..9).to_string(), "7:8,10");
+        assert_eq!(odd.nth(3..9).to_string(), "7");
+        assert!(odd.nth(2..2).is_empty() && odd.nth(4..9).is_empty());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::base::{ModSeq, limits};
 
 use super::command::By;
 use super::lex::{Bad, Parsed, Parser, Set, is_astring_char};
+use super::returns::{self, Window};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct FetchArgs {
@@ -16,6 +17,8 @@ pub struct FetchArgs {
     pub changed_since: Option<ModSeq>,
     /// Tell also what of the set is gone since then (RFC 7162 section 3.2.6).
     pub vanished: bool,
+    /// Only these of the set's messages, before anything else is left out (RFC 9394 section 3.3).
+    pub window: Option<Window>,
 }
 
 /// One data item, as it is answered.
@@ -96,7 +99,7 @@ pub fn fetch(p: &mut Parser<'_>, by: By) -> Parsed<FetchArgs> {
     let set = p.sequence_set()?;
     p.space()?;
     let mut items = items(p)?;
-    let mut args = FetchArgs { set, items: Vec::new(), changed_since: None, vanished: false };
+    let mut args = FetchArgs { set, items: Vec::new(), changed_since: None, vanished: false, window: None };
     if p.eat(b' ') {
         modifiers(p, by, &mut args)?;
     }
@@ -286,7 +289,8 @@ fn partial(p: &mut Parser<'_>) -> Parsed<Partial> {
     Ok(Partial { first, count })
 }
 
-// fetch-modifier = "CHANGEDSINCE" SP mod-sequence-value / "VANISHED"                        RFC 7162 section 7
+// fetch-modifier = "CHANGEDSINCE" SP mod-sequence-value / "VANISHED" / modifier-partial
+//                                                                   RFC 7162 section 7, RFC 9394 section 4
 fn modifiers(p: &mut Parser<'_>, by: By, args: &mut FetchArgs) -> Parsed<()> {
     p.list(|p| {
         if p.eat_word("CHANGEDSINCE") {
@@ -298,6 +302,9 @@ fn modifiers(p: &mut Parser<'_>, by: By, args: &mut FetchArgs) -> Parsed<()> {
         if p.eat_word("VANISHED") && by == By::Uid {
             args.vanished = true;
             return Ok(());
+        }
+        if p.eat_word("PARTIAL") {
+            return returns::partial(p, &mut args.window);
         }
         Err(Bad("This is no modifier of this FETCH"))
     })?;
@@ -428,6 +435,9 @@ mod tests {
             "1 BINARY.SIZE[1]<0.5>",
             "1 FLAGS (CHANGEDSINCE)",
             "1 FLAGS (CHANGEDSINCE -1)",
+            "1 FLAGS (PARTIAL)",
+            "1 FLAGS (PARTIAL 1:2 PARTIAL 1:2)",
+            "1 FLAGS (PARTIAL 1:-2)",
             "1 FLAGS (CHANGEDSINCE 5 VANISHED)",
             "1 FLAGS (NONSENSE 5)",
         ] {

@@ -27,6 +27,8 @@
 //! | RFC 8438 STATUS=SIZE | done; DELETED too (RFC 9051) | status_tells_every_item |
 //! | RFC 4731 ESEARCH | done | search_returns |
 //! | RFC 5182 SEARCHRES | done | search_result_is_saved |
+//! | RFC 9394 PARTIAL | done; FETCH by sequence number takes it too, as the grammar has it | partial_windows |
+//! | RFC 5032 WITHIN | done | search_within |
 //! | RFC 3516 BINARY | done; APPEND of `literal8` is refused with `UNKNOWN-CTE`, which section 4.4 leaves to us | fetch_binary |
 //! | RFC 7162 CONDSTORE, QRESYNC | done | qresync_tells_what_a_client_missed |
 //! | RFC 5530 response codes | done | append_over_quota |
@@ -43,6 +45,7 @@ pub mod lex;
 pub mod names;
 pub mod pattern;
 pub mod reply;
+pub mod returns;
 pub mod search_args;
 pub mod server;
 pub mod tell;

@@ -8,6 +8,7 @@ use crate::store::search::{Key, Program};
 
 use super::command::By;
 use super::lex::{Bad, Parsed, Parser, Set};
+use super::returns::{self, Returns};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchArgs {
@@ -16,16 +17,6 @@ pub struct SearchArgs {
     pub terms: Vec<Term>,
     /// A MODSEQ key is among them: the answer tells the highest one (RFC 7162 section 3.1.5).
     pub modseq: bool,
-}
-
-/// RFC 9051 section 6.4.4: what of the result is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Returns {
-    pub min: bool,
-    pub max: bool,
-    pub all: bool,
-    pub count: bool,
-    pub save: bool,
 }
 
 /// Why a search cannot be made.
@@ -49,6 +40,9 @@ impl From<Bad> for Unsearchable {
 pub enum Term {
     Key(Key),
     Set(Set, By),
+    /// INTERNALDATE is at least, or at most, so many seconds ago (RFC 5032).
+    Older(u32),
+    Younger(u32),
     Not(Box<Term>),
     /// Never empty.
     Any(Vec<Term>),
@@ -56,45 +50,50 @@ pub enum Term {
 }
 
 impl SearchArgs {
-    /// The program, with each set resolved by `resolve`.
-    pub fn program<E>(&self, resolve: &mut dyn FnMut(&Set, By) -> Result<UidSet, E>) -> Result<Program, E> {
-        Ok(Program { keys: resolved(&self.terms, resolve)? })
+    /// The program, with each set resolved by `resolve`, and intervals ending `now`.
+    pub fn program<E>(
+        &self,
+        now: Wall,
+        resolve: &mut dyn FnMut(&Set, By) -> Result<UidSet, E>,
+    ) -> Result<Program, E> {
+        Ok(Program { keys: resolved(&self.terms, now, resolve)? })
     }
 }
 
 fn resolved<E>(
     terms: &[Term],
+    now: Wall,
     resolve: &mut dyn FnMut(&Set, By) -> Result<UidSet, E>,
 ) -> Result<Vec<Key>, E> {
-    terms.iter().map(|term| key(term, resolve)).collect()
+    terms.iter().map(|term| key(term, now, resolve)).collect()
 }
 
-fn key<E>(term: &Term, resolve: &mut dyn FnMut(&Set, By) -> Result<UidSet, E>) -> Result<Key, E> {
+fn key<E>(term: &Term, now: Wall, resolve: &mut dyn FnMut(&Set, By) -> Result<UidSet, E>) -> Result<Key, E> {
     Ok(match term {
         Term::Key(key) => key.clone(),
         Term::Set(set, by) => Key::Uids(resolve(set, *by)?),
-        Term::Not(term) => Key::Not(Box::new(key(term, resolve)?)),
+        // "to the resolution of a second", and each includes that second (RFC 5032 section 2).
+        Term::Older(interval) => Key::Received(None, Some(ago(now, i64::from(*interval) - 1))),
+        Term::Younger(interval) => Key::Received(Some(ago(now, i64::from(*interval))), None),
+        Term::Not(term) => Key::Not(Box::new(key(term, now, resolve)?)),
         Term::Any(terms) => {
-            let mut keys = resolved(terms, resolve)?.into_iter().rev();
+            let mut keys = resolved(terms, now, resolve)?.into_iter().rev();
             let last = keys.next().unwrap_or(Key::All);
             keys.fold(last, |rest, key| Key::Or(Box::new(key), Box::new(rest)))
         }
-        Term::And(terms) => Key::And(resolved(terms, resolve)?),
+        Term::And(terms) => Key::And(resolved(terms, now, resolve)?),
     })
 }
 
-// search = "SEARCH" [SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"] SP search-program
-// search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)                       RFC 9051 section 9
+fn ago(now: Wall, seconds: i64) -> Wall {
+    Wall::from_unix(now.unix().saturating_sub(seconds))
+}
+
+// search = "SEARCH" [search-return-opts] SP search-program                                      RFC 9051 section 9
+// search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)
 /// What follows the space behind `SEARCH`.
 pub fn search(p: &mut Parser<'_>) -> Result<SearchArgs, Unsearchable> {
-    let returns = if p.eat_word("RETURN") {
-        p.space()?;
-        let returns = returns(p)?;
-        p.space()?;
-        Some(returns)
-    } else {
-        None
-    };
+    let returns = returns::returns(p)?;
     let charset = if p.eat_word("CHARSET") {
         p.space()?;
         let label = p.astring_text()?;
@@ -103,7 +102,17 @@ pub fn search(p: &mut Parser<'_>) -> Result<SearchArgs, Unsearchable> {
     } else {
         None
     };
-    let mut grammar = Grammar { charset: charset.unwrap_or_default(), keys: 0, modseq: false };
+    criteria(p, returns, charset.unwrap_or_default())
+}
+
+// search-key *(SP search-key)
+/// The keys, up to the end of the command. Without a charset texts are UTF-8.
+pub fn criteria(
+    p: &mut Parser<'_>,
+    returns: Option<Returns>,
+    charset: String,
+) -> Result<SearchArgs, Unsearchable> {
+    let mut grammar = Grammar { charset, keys: 0, modseq: false };
     let mut terms = vec![grammar.key(p)?];
     while p.eat(b' ') {
         terms.push(grammar.key(p)?);
@@ -113,30 +122,6 @@ pub fn search(p: &mut Parser<'_>) -> Result<SearchArgs, Unsearchable> {
         return Err(Unsearchable::Charset { save: returns.is_some_and(|returns| returns.save) });
     }
     Ok(SearchArgs { returns, terms, modseq: grammar.modseq })
-}
-
-// search-return-opt = "MIN" / "MAX" / "ALL" / "COUNT" / "SAVE"
-fn returns(p: &mut Parser<'_>) -> Parsed<Returns> {
-    let mut returns = Returns::default();
-    p.list(|p| {
-        for (word, option) in [
-            ("MIN", &mut returns.min),
-            ("MAX", &mut returns.max),
-            ("ALL", &mut returns.all),
-            ("COUNT", &mut returns.count),
-            ("SAVE", &mut returns.save),
-        ] {
-            if p.eat_word(word) {
-                *option = true;
-                return Ok(());
-            }
-        }
-        Err(Bad("This is no RETURN option of SEARCH"))
-    })?;
-    if returns == Returns::default() {
-        returns.all = true;
-    }
-    Ok(returns)
 }
 
 /// What holds for all keys of one command.
@@ -181,6 +166,9 @@ impl Grammar {
             "NOT" => Ok(Term::Not(Box::new(p.nested(|p| self.key(p))?))),
             "OR" => p.nested(|p| self.alternatives(p)),
             "UID" => Ok(Term::Set(p.sequence_set()?, By::Uid)),
+            // search-key =/ ("OLDER" / "YOUNGER") SP nz-number                                   RFC 5032 section 3
+            "OLDER" => Ok(Term::Older(p.nz_number()?)),
+            "YOUNGER" => Ok(Term::Younger(p.nz_number()?)),
             _ => self.operand(&word, p).map(Term::Key),
         }
     }
@@ -242,10 +230,12 @@ impl Grammar {
 }
 
 /// Keys that something must follow.
-const OPERANDS: [&str; 22] = [
+const OPERANDS: [&str; 24] = [
     "NOT",
     "OR",
     "UID",
+    "OLDER",
+    "YOUNGER",
     "KEYWORD",
     "UNKEYWORD",
     "LARGER",
@@ -321,7 +311,7 @@ mod tests {
 
     fn keys(text: &str) -> Vec<Key> {
         let args = parse(text).unwrap_or_else(|why| panic!("{text}: {why:?}"));
-        let program = args.program(&mut |set, by| {
+        let program = args.program(NOW, &mut |set, by| {
             let base = if by == By::Uid { 100 } else { 0 };
             let set = if *set == Set::Saved { UidSet::range(7..=7) } else { set.plain()? };
             Ok::<UidSet, Bad>(set.iter().map(|number| number + base).collect())
@@ -330,6 +320,8 @@ mod tests {
     }
 
     const DAY_OF_TEST: i64 = 20_780;
+    /// Some way into a second.
+    const NOW: Wall = Wall(1_000_000_500_000);
 
     #[test]
     fn every_key_is_understood_in_any_case() {
@@ -357,6 +349,9 @@ mod tests {
             ("BEFORE 23-Nov-2026", Key::Received(None, wall(DAY_OF_TEST))),
             ("ON \"23-nov-2026\"", Key::Received(wall(DAY_OF_TEST), wall(DAY_OF_TEST + 1))),
             ("SINCE 23-Nov-2026", Key::Received(wall(DAY_OF_TEST), None)),
+            ("OLDER 10", Key::Received(None, Some(Wall::from_unix(999_991)))),
+            ("younger 10", Key::Received(Some(Wall::from_unix(999_990)), None)),
+            ("YOUNGER 4294967295", Key::Received(Some(Wall::from_unix(-4_293_967_295)), None)),
             ("SENTBEFORE 23-Nov-2026", Key::Sent(None, Some(DAY_OF_TEST))),
             ("SENTON 23-Nov-2026", Key::Sent(Some(DAY_OF_TEST), Some(DAY_OF_TEST + 1))),
             ("SENTSINCE 23-Nov-2026", Key::Sent(Some(DAY_OF_TEST), None)),
@@ -422,6 +417,10 @@ mod tests {
             "HEADER a",
             "UID",
             "UID x",
+            "OLDER",
+            "OLDER 0",
+            "YOUNGER -1",
+            "YOUNGER 4294967296",
             "0",
             "1:",
             "MODSEQ",
@@ -451,14 +450,9 @@ mod tests {
     }
 
     #[test]
-    fn return_options_are_read() {
-        let returns = |text: &str| parse(text).expect("is one").returns;
-        assert_eq!(returns("ALL"), None);
-        assert_eq!(returns("RETURN () ALL"), Some(Returns { all: true, ..Returns::default() }));
-        let some = Returns { min: true, save: true, ..Returns::default() };
-        assert_eq!(returns("return (min SAVE) ALL"), Some(some));
-        let all = Returns { min: true, max: true, all: true, count: true, save: true };
-        assert_eq!(returns("RETURN (COUNT ALL MAX MIN SAVE) CHARSET UTF-8 ALL"), Some(all));
+    fn return_options_come_before_the_charset() {
+        let args = parse("RETURN (MIN SAVE) CHARSET UTF-8 ALL").expect("is one");
+        assert_eq!(args.returns, Some(Returns { min: true, save: true, ..Returns::default() }));
         assert!(parse("OR ALL (NOT MODSEQ 5)").expect("is one").modseq);
     }
 

@@ -12,6 +12,7 @@ use crate::imap::command::By;
 use crate::imap::fetch_args::{self, FetchArgs, Item};
 use crate::imap::lex::{Bad, Parsed, Parser};
 use crate::imap::reply::{self, Reply};
+use crate::imap::returns::Window;
 use crate::imap::server::{Core, Pause, Running, ask, room};
 use crate::imap::view::{Own, Selected, expunged_since};
 use crate::session::{Answer, Cx, Want};
@@ -118,6 +119,9 @@ impl Fetch {
             Some(since) if self.args.vanished => Some(vanished(selected, &uids, since, &view, cx)?),
             _ => None,
         };
+        if let Some(window) = self.args.window {
+            uids = within(&view, &uids, window);
+        }
         if let Some(since) = since.filter(|since| since.0 > 0) {
             let changed = view.changed_since(since);
             uids = changed.iter().map(|(_, row)| row.uid.0).filter(|uid| uids.contains(*uid)).collect();
@@ -161,8 +165,26 @@ fn source(items: &[Item], mark_seen: bool) -> Source {
 
 /// How many messages of the view are in the set.
 fn shown(view: &View, uids: &UidSet) -> u64 {
-    let count = |first: u32, last: u32| view.seq_from(Uid(last).next()) - view.seq_from(Uid(first));
-    uids.ranges().map(|range| u64::from(count(*range.start(), *range.end()))).sum()
+    numbers(view, uids).count()
+}
+
+/// The sequence numbers of the messages that are in the set.
+fn numbers(view: &View, uids: &UidSet) -> UidSet {
+    let mut numbers = UidSet::new();
+    for range in uids.ranges() {
+        let (first, next) = (view.seq_from(Uid(*range.start())), view.seq_from(Uid(*range.end()).next()));
+        if first < next {
+            numbers.insert_range(first, next - 1);
+        }
+    }
+    numbers
+}
+
+/// The messages of the set that lie in the window (RFC 9394 section 3.3).
+fn within(view: &View, uids: &UidSet, window: Window) -> UidSet {
+    let numbers = numbers(view, uids);
+    let places = window.places(usize::try_from(numbers.count()).unwrap_or(usize::MAX));
+    view.uids_of(&numbers.nth(places.start as u64..places.end as u64))
 }
 
 /// Uids of the set that are gone since then. Those the client still counts are left out: they are told when the command

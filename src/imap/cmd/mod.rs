@@ -16,6 +16,7 @@ pub mod expunge;
 pub mod fetch;
 mod fetch_row;
 mod filter;
+mod finding;
 mod found;
 pub mod idle;
 pub mod list;

@@ -1,240 +1,64 @@
-//! SEARCH and UID SEARCH (RFC 9051 section 6.4.4, RFC 4731, RFC 5182, RFC 7162 section 3.1.5).
-//!
-//! What the view alone can judge (uids, flags, modseqs) is judged first, without reading anything. Only what is left of
-//! the mailbox then goes to the reader thread, in slices with bounded work, so that others are served in between and a
-//! client that hangs up ends the search. The answer is written as fast as the client reads.
+//! SEARCH and UID SEARCH (RFC 9051 section 6.4.4, RFC 4731, RFC 5182, RFC 7162 section 3.1.5, RFC 9394). `finding` finds,
+//! `found` tells, as fast as the client reads.
 
-use std::sync::Arc;
-
-use crate::base::{ModSeq, Uid, UidSet, Wall, limits};
 use crate::imap::command::By;
 use crate::imap::lex::{Parsed, Parser};
-use crate::imap::reply::{self, Reply, Status};
-use crate::imap::search_args::{self, Returns, SearchArgs, Unsearchable};
-use crate::imap::server::{Core, Pause, Running, ask};
-use crate::session::{Answer, Cx, Want};
-use crate::store::search::{Judge, Key, Message, Program};
-use crate::store::{Change, Flags, Question, Reader, Reply as Read, StoreError, View};
+use crate::imap::reply::{self, Reply};
+use crate::imap::returns::Returns;
+use crate::imap::search_args::{self, SearchArgs};
+use crate::imap::server::{Core, Pause, Running};
+use crate::session::Cx;
 
+use super::finding::{self, Finding};
 use super::found::{Outcome, Telling};
 
 pub fn search(p: &mut Parser<'_>, by: By) -> Parsed<Box<dyn Running>> {
     p.space()?;
-    match search_args::search(p) {
-        Ok(args) => Ok(Box::new(Search { args, by, work: None })),
-        Err(Unsearchable::Charset { save }) => Ok(Box::new(NoCharset { save })),
-        Err(Unsearchable::Bad(why)) => Err(why),
-    }
-}
-
-/// A charset that we do not know: `NO`, never `BAD` (RFC 9051 section 6.4.4).
-struct NoCharset {
-    save: bool,
-}
-
-impl Running for NoCharset {
-    fn step(&mut self, core: &mut Core, _: &mut Cx<'_>) -> Result<Reply, Pause> {
-        if self.save {
-            core.selected()?.saved = UidSet::new();
-        }
-        Err(Pause::Refuse(reply::no(
-            "BADCHARSET (US-ASCII UTF-8)",
-            "This charset is not known here; use UTF-8",
-        )))
-    }
+    let args = search_args::search(p);
+    finding::command(args, |args| Box::new(Search { args, by, finding: None, telling: None }))
 }
 
 struct Search {
     args: SearchArgs,
     by: By,
     /// `None` until the view is there.
-    work: Option<Work>,
-}
-
-struct Work {
-    view: Arc<View>,
-    /// The keys that the view can judge, and the rest.
-    judge: Judge,
-    rest: Vec<Key>,
-    /// The next message of the view to judge, by number.
-    seq: u32,
-    /// The lowest match is all that is asked for.
-    first_only: bool,
-    /// Uids that match as far as they were judged.
-    found: UidSet,
-    reading: Option<Reading>,
+    finding: Option<Finding>,
     telling: Option<Telling>,
-}
-
-/// The part of a search that the reader thread does.
-struct Reading {
-    program: Arc<Program>,
-    /// `None`: through.
-    from: Option<Uid>,
-    up_to: Uid,
-    found: UidSet,
 }
 
 impl Running for Search {
     fn step(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
         let done = self.advance(core, cx);
-        // A tagged NO empties `$`, a tagged BAD leaves it as it was (RFC 9051 section 6.4.4.1).
-        if let Err(Pause::Refuse(reply)) = &done
-            && reply.status == Status::No
-            && self.args.returns.is_some_and(|returns| returns.save)
-        {
-            core.selected()?.saved = UidSet::new();
-        }
-        done
+        finding::came_to(done, &self.args, core)
     }
 }
 
 impl Search {
     fn advance(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
-        if self.work.is_none() {
-            self.work = Some(self.begin(core, cx)?);
-        }
-        let Some(work) = &mut self.work else { return Err(Pause::Gone) };
-        if work.telling.is_none() {
-            work.judge_view(cx)?;
-            work.judge_rows(core, cx)?;
-            let result = Outcome::new(&work.found, &work.view, self.by, &self.args);
-            if let Some(saved) = result.saved(self.args.returns) {
+        if self.telling.is_none() {
+            let first_only = self.first_only();
+            let finding = match &mut self.finding {
+                Some(finding) => finding,
+                none => none.insert(Finding::begin(&self.args, first_only, core, cx)?),
+            };
+            finding.advance(core, cx)?;
+            let outcome = Outcome::of_search(finding.found(), finding.view(), self.by, self.args.modseq);
+            if let Some(saved) = outcome.saved(self.args.returns) {
                 core.selected()?.saved = saved;
             }
-            work.telling = Some(result.telling(core, self.args.returns, self.by));
+            let all = Returns { all: true, ..Returns::default() };
+            let returns = self.args.returns.or(core.rev2.then_some(all));
+            self.telling = Some(outcome.telling(&core.tag, returns));
         }
-        if let Some(telling) = &mut work.telling {
+        if let Some(telling) = &mut self.telling {
             telling.write(cx)?;
         }
         Ok(reply::ok("Searched"))
     }
 
-    fn begin(&self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Work, Pause> {
-        let selected = core.selected()?;
-        let view = selected.view(cx)?;
-        let program = self.args.program(&mut |set, by| selected.resolve(set, by, &view))?;
-        if self.args.modseq {
-            core.enable_condstore(cx);
-        }
-        let (of_view, rest) = program.keys.into_iter().partition(Key::is_of_view);
+    /// The lowest match is all that is asked for.
+    fn first_only(&self) -> bool {
         let only_min = Returns { min: true, ..Returns::default() };
-        let first_only =
-            self.args.returns.is_some_and(|returns| Returns { save: false, ..returns } == only_min);
-        Ok(Work {
-            view,
-            judge: Judge::new(&Program { keys: of_view }),
-            rest,
-            seq: 1,
-            first_only,
-            found: UidSet::new(),
-            reading: None,
-            telling: None,
-        })
-    }
-}
-
-impl Work {
-    /// Judges what needs no reading, some messages a step.
-    fn judge_view(&mut self, cx: &Cx<'_>) -> Result<(), Pause> {
-        if self.reading.is_some() {
-            return Ok(());
-        }
-        let rows_per_step = (limits::VIEW_ROWS_PER_STEP / self.judge.keys().max(1)).max(1);
-        for (looked, (seq, row)) in self.view.iter_from(self.seq).enumerate() {
-            if looked == rows_per_step {
-                self.seq = seq;
-                return Err(Pause::Wait(Want::Turn));
-            }
-            if self.judge.judge(&mut Shown { row, store: cx.store })?.0 {
-                self.found.insert(row.uid.0);
-                if self.first_only && self.rest.is_empty() {
-                    break;
-                }
-            }
-        }
-        let mut keys = std::mem::take(&mut self.rest);
-        let from = if keys.is_empty() { None } else { self.found.first().map(Uid) };
-        let up_to = Uid(self.found.last().unwrap_or(1));
-        keys.insert(0, Key::Uids(self.found.clone()));
-        let program = Arc::new(Program { keys });
-        let found = if from.is_none() { std::mem::take(&mut self.found) } else { UidSet::new() };
-        self.reading = Some(Reading { program, from, up_to, found });
-        Ok(())
-    }
-
-    /// Has the rest judged by the reader thread, slice by slice.
-    fn judge_rows(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
-        let Some(reading) = &mut self.reading else { return Ok(()) };
-        match cx.answer.take() {
-            Some(Answer::Read(Ok(Read::Found { uids, next }))) => {
-                for range in uids.ranges() {
-                    reading.found.insert_range(*range.start(), *range.end());
-                }
-                reading.from = next;
-            }
-            Some(Answer::Read(Err(error))) => return Err(error.into()),
-            _ => {}
-        }
-        if self.first_only && !reading.found.is_empty() {
-            reading.from = None;
-        }
-        if let Some(from) = reading.from {
-            let selected = core.selected()?;
-            let (mailbox, account) = (selected.mailbox, selected.account);
-            let (program, up_to) = (reading.program.clone(), reading.up_to);
-            return Err(ask(cx, Question::Search { mailbox, account, program, from, up_to }));
-        }
-        self.found = std::mem::take(&mut reading.found);
-        Ok(())
-    }
-}
-
-/// One message as the view shows it.
-struct Shown<'a> {
-    row: Change,
-    store: &'a Reader,
-}
-
-/// The judge asks for no more than `Key::is_of_view` allows.
-impl Message for Shown<'_> {
-    fn uid(&self) -> Uid {
-        self.row.uid
-    }
-
-    fn flags(&self) -> Flags {
-        self.row.flags
-    }
-
-    fn modseq(&self) -> ModSeq {
-        self.row.modseq
-    }
-
-    fn keywords(&mut self) -> Result<Arc<[String]>, StoreError> {
-        self.store.keywords(self.row.flags.keywords)
-    }
-
-    fn size(&self) -> u64 {
-        0
-    }
-
-    fn received(&self) -> Wall {
-        Wall::default()
-    }
-
-    fn saved(&self) -> Wall {
-        Wall::default()
-    }
-
-    fn envelope(&mut self) -> Result<Vec<u8>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    fn parts(&mut self) -> Result<Vec<u8>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    fn slice(&mut self, _: u64) -> Result<Vec<u8>, StoreError> {
-        Ok(Vec::new())
+        self.args.returns.is_some_and(|returns| Returns { save: false, ..returns } == only_min)
     }
 }

@@ -1,0 +1,226 @@
+//! What SEARCH, SORT and THREAD begin with: finding the messages that match a search program.
+//!
+//! What the view alone can judge (uids, flags, modseqs) is judged first, without reading anything. Only what is left of
+//! the mailbox then goes to the reader thread, in slices with bounded work, so that others are served in between and a
+//! client that hangs up ends the search.
+
+use std::sync::Arc;
+
+use crate::base::{ModSeq, Uid, UidSet, Wall, limits};
+use crate::imap::lex::Parsed;
+use crate::imap::reply::{self, Reply, Status};
+use crate::imap::search_args::{SearchArgs, Unsearchable};
+use crate::imap::server::{Core, Pause, Running, ask};
+use crate::session::{Answer, Cx, Want};
+use crate::store::search::{Judge, Key, Message, Program};
+use crate::store::{Change, Flags, Question, Reader, Reply as Read, StoreError, View};
+
+/// The command that these arguments make; one whose charset is unknown only says so.
+pub fn command<A>(
+    args: Result<A, Unsearchable>,
+    make: impl FnOnce(A) -> Box<dyn Running>,
+) -> Parsed<Box<dyn Running>> {
+    match args {
+        Ok(args) => Ok(make(args)),
+        Err(Unsearchable::Charset { save }) => Ok(Box::new(NoCharset { save })),
+        Err(Unsearchable::Bad(why)) => Err(why),
+    }
+}
+
+/// A charset that we do not know: `NO`, never `BAD` (RFC 9051 section 6.4.4).
+struct NoCharset {
+    save: bool,
+}
+
+impl Running for NoCharset {
+    fn step(&mut self, core: &mut Core, _: &mut Cx<'_>) -> Result<Reply, Pause> {
+        if self.save {
+            core.selected()?.saved = UidSet::new();
+        }
+        Err(Pause::Refuse(reply::no(
+            "BADCHARSET (US-ASCII UTF-8)",
+            "This charset is not known here; use UTF-8",
+        )))
+    }
+}
+
+/// What a step has come to. A tagged NO empties `$` if it was to be replaced, a tagged BAD leaves it as it was (RFC 9051
+/// section 6.4.4.1).
+pub fn came_to(done: Result<Reply, Pause>, args: &SearchArgs, core: &mut Core) -> Result<Reply, Pause> {
+    if let Err(Pause::Refuse(reply)) = &done
+        && reply.status == Status::No
+        && args.returns.is_some_and(|returns| returns.save)
+    {
+        core.selected()?.saved = UidSet::new();
+    }
+    done
+}
+
+/// A search under way.
+pub struct Finding {
+    view: Arc<View>,
+    /// The keys that the view can judge, and the rest.
+    judge: Judge,
+    rest: Vec<Key>,
+    /// The next message of the view to judge, by number.
+    seq: u32,
+    /// The lowest match is all that is asked for.
+    first_only: bool,
+    /// Uids that match as far as they were judged.
+    found: UidSet,
+    reading: Option<Reading>,
+}
+
+/// The part of a search that the reader thread does.
+struct Reading {
+    program: Arc<Program>,
+    /// `None`: through.
+    from: Option<Uid>,
+    up_to: Uid,
+    found: UidSet,
+}
+
+impl Finding {
+    /// Call it with `?` until the view is there.
+    pub fn begin(
+        args: &SearchArgs,
+        first_only: bool,
+        core: &mut Core,
+        cx: &mut Cx<'_>,
+    ) -> Result<Finding, Pause> {
+        let selected = core.selected()?;
+        let view = selected.view(cx)?;
+        let program = args.program(cx.now.wall, &mut |set, by| selected.resolve(set, by, &view))?;
+        if args.modseq {
+            core.enable_condstore(cx);
+        }
+        let (of_view, rest) = program.keys.into_iter().partition(Key::is_of_view);
+        Ok(Finding {
+            view,
+            judge: Judge::new(&Program { keys: of_view }),
+            rest,
+            seq: 1,
+            first_only,
+            found: UidSet::new(),
+            reading: None,
+        })
+    }
+
+    /// Goes on until all has been judged; then `found` says what matches. Not to be called again after that.
+    pub fn advance(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
+        self.judge_view(cx)?;
+        self.judge_rows(core, cx)
+    }
+
+    /// All of them are in the view.
+    pub fn found(&self) -> &UidSet {
+        &self.found
+    }
+
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// Judges what needs no reading, some messages a step.
+    fn judge_view(&mut self, cx: &Cx<'_>) -> Result<(), Pause> {
+        if self.reading.is_some() {
+            return Ok(());
+        }
+        let rows_per_step = (limits::VIEW_ROWS_PER_STEP / self.judge.keys().max(1)).max(1);
+        for (looked, (seq, row)) in self.view.iter_from(self.seq).enumerate() {
+            if looked == rows_per_step {
+                self.seq = seq;
+                return Err(Pause::Wait(Want::Turn));
+            }
+            if self.judge.judge(&mut Shown { row, store: cx.store })?.0 {
+                self.found.insert(row.uid.0);
+                if self.first_only && self.rest.is_empty() {
+                    break;
+                }
+            }
+        }
+        let mut keys = std::mem::take(&mut self.rest);
+        let from = if keys.is_empty() { None } else { self.found.first().map(Uid) };
+        let up_to = Uid(self.found.last().unwrap_or(1));
+        keys.insert(0, Key::Uids(self.found.clone()));
+        let program = Arc::new(Program { keys });
+        let found = if from.is_none() { std::mem::take(&mut self.found) } else { UidSet::new() };
+        self.reading = Some(Reading { program, from, up_to, found });
+        Ok(())
+    }
+
+    /// Has the rest judged by the reader thread, slice by slice.
+    fn judge_rows(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
+        let Some(reading) = &mut self.reading else { return Ok(()) };
+        match cx.answer.take() {
+            Some(Answer::Read(Ok(Read::Found { uids, next }))) => {
+                for range in uids.ranges() {
+                    reading.found.insert_range(*range.start(), *range.end());
+                }
+                reading.from = next;
+            }
+            Some(Answer::Read(Err(error))) => return Err(error.into()),
+            _ => {}
+        }
+        if self.first_only && !reading.found.is_empty() {
+            reading.from = None;
+        }
+        if let Some(from) = reading.from {
+            let selected = core.selected()?;
+            let (mailbox, account) = (selected.mailbox, selected.account);
+            let (program, up_to) = (reading.program.clone(), reading.up_to);
+            return Err(ask(cx, Question::Search { mailbox, account, program, from, up_to }));
+        }
+        self.found = std::mem::take(&mut reading.found);
+        Ok(())
+    }
+}
+
+/// One message as the view shows it.
+struct Shown<'a> {
+    row: Change,
+    store: &'a Reader,
+}
+
+/// The judge asks for no more than `Key::is_of_view` allows.
+impl Message for Shown<'_> {
+    fn uid(&self) -> Uid {
+        self.row.uid
+    }
+
+    fn flags(&self) -> Flags {
+        self.row.flags
+    }
+
+    fn modseq(&self) -> ModSeq {
+        self.row.modseq
+    }
+
+    fn keywords(&mut self) -> Result<Arc<[String]>, StoreError> {
+        self.store.keywords(self.row.flags.keywords)
+    }
+
+    fn size(&self) -> u64 {
+        0
+    }
+
+    fn received(&self) -> Wall {
+        Wall::default()
+    }
+
+    fn saved(&self) -> Wall {
+        Wall::default()
+    }
+
+    fn envelope(&mut self) -> Result<Vec<u8>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn parts(&mut self) -> Result<Vec<u8>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn slice(&mut self, _: u64) -> Result<Vec<u8>, StoreError> {
+        Ok(Vec::new())
+    }
+}
