@@ -7,6 +7,7 @@ pub struct Input {
     bytes: Vec<u8>,
     head: usize,
     eof: bool,
+    spoilt: bool,
 }
 
 impl Input {
@@ -26,6 +27,12 @@ impl Input {
     /// The peer has hung up or sent its last byte; what is at hand may still be read.
     pub fn eof(&self) -> bool {
         self.eof
+    }
+
+    /// What came from the peer cannot be understood any more, though it has not hung up: say so, if it is polite to.
+    /// `eof` holds too.
+    pub fn spoilt(&self) -> bool {
+        self.spoilt
     }
 
     /// Drops the first `count` bytes, which the session has dealt with.
@@ -53,6 +60,10 @@ impl Input {
 
     pub fn hang_up(&mut self) {
         self.eof = true;
+    }
+
+    pub fn spoil(&mut self) {
+        (self.eof, self.spoilt) = (true, true);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::base::{CredentialId, Input, Mono, Output, Ticket};
 use crate::session::{Answer, Peer, Session, Watch};
 use crate::store::{Done, Refused};
 
-use super::{ServiceId, tls};
+use super::{ServiceId, deflate, tls};
 
 /// What a conversation waits for, without the data of its `Want`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub(super) struct Conn {
     pub input: Input,
     pub output: Output,
     pub tls: Option<Box<tls::Stream>>,
+    /// Between the conversation and `tls`.
+    pub deflate: Option<Box<deflate::Layer>>,
     pub wait: Wait,
     /// As it stands in the engine's deadlines.
     pub until: Mono,
@@ -92,6 +94,7 @@ impl Conn {
             input: Input::default(),
             output: Output::new(OUTPUT_BYTES_HIGH),
             tls: None,
+            deflate: None,
             wait: Wait::Open,
             until: Mono::NEVER,
             answer: None,
@@ -107,23 +110,77 @@ impl Conn {
 
     /// Bytes on their way to the peer.
     pub fn wire(&self) -> &[u8] {
-        match &self.tls {
-            Some(tls) => tls.wire(),
-            None => self.output.peek(),
+        match (&self.tls, &self.deflate) {
+            (Some(tls), _) => tls.wire(),
+            (None, Some(deflate)) => deflate.leaving.peek(),
+            (None, None) => self.output.peek(),
         }
+    }
+
+    /// Something waits for room on the wire.
+    pub fn has_unsent(&self) -> bool {
+        !self.output.is_empty() || self.deflate.as_ref().is_some_and(|deflate| !deflate.leaving.is_empty())
     }
 
     /// Bytes in its buffers, both ways.
     pub fn buffers(&self) -> usize {
         let tls = self.tls.as_ref().map_or(0, |tls| tls.buffers());
-        self.input.len() + self.output.len() + tls
+        let deflate = self.deflate.as_ref().map_or(0, |deflate| deflate.buffers());
+        self.input.len() + self.output.len() + tls + deflate
     }
 
     pub fn sent(&mut self, count: usize) {
         let count = count.min(self.wire().len());
-        match &mut self.tls {
-            Some(tls) => tls.sent(count),
-            None => self.output.consume(count),
+        match (&mut self.tls, &mut self.deflate) {
+            (Some(tls), _) => tls.sent(count),
+            (None, Some(deflate)) => deflate.leaving.consume(count),
+            (None, None) => self.output.consume(count),
+        }
+    }
+
+    /// Bytes from the socket.
+    pub fn received(&mut self, bytes: &[u8]) {
+        match (&mut self.tls, &mut self.deflate) {
+            (Some(tls), _) => tls.received(bytes),
+            (None, Some(deflate)) => deflate.arriving.append(bytes),
+            (None, None) => {
+                self.input.append(bytes);
+                self.marks.fresh = true;
+            }
+        }
+    }
+
+    /// The socket will bring no more.
+    pub fn hung_up(&mut self) {
+        match (&mut self.tls, &mut self.deflate) {
+            (Some(tls), _) => tls.hung_up(),
+            (None, Some(deflate)) => deflate.arriving.hang_up(),
+            (None, None) => {
+                self.input.hang_up();
+                self.marks.fresh = true;
+            }
+        }
+    }
+
+    /// Decrypts and inflates what has come, for the conversation to read.
+    pub fn unwrap_input(&mut self) {
+        let arriving = self.deflate.as_mut().map_or(&mut self.input, |deflate| &mut deflate.arriving);
+        let mut fresh = self.tls.as_mut().is_some_and(|tls| tls.receive_into(arriving));
+        if let Some(deflate) = &mut self.deflate {
+            fresh = deflate.inflate_into(&mut self.input);
+        }
+        self.marks.fresh |= fresh;
+    }
+
+    /// Deflates and encrypts what the conversation wrote, as much as the wire holds; `all` is for its end.
+    pub fn wrap_output(&mut self, all: bool, deflater: &mut deflate::Deflater) {
+        let mut leaving = &mut self.output;
+        if let Some(deflate) = &mut self.deflate {
+            deflate.deflate_from(leaving, all, deflater);
+            leaving = &mut deflate.leaving;
+        }
+        if let Some(tls) = &mut self.tls {
+            if all { tls.close(leaving) } else { tls.send_from(leaving, false) }
         }
     }
 
@@ -150,7 +207,14 @@ impl Conn {
 
     /// More is at hand than a conversation needs to go on: leave the rest with the peer.
     pub fn is_stuffed(&self) -> bool {
-        self.input.len() >= INPUT_BYTES_MAX || self.tls.as_ref().is_some_and(|tls| tls.is_stuffed())
+        self.input.len() >= INPUT_BYTES_MAX
+            || self.deflate.as_ref().is_some_and(|deflate| deflate.is_stuffed())
+            || self.tls.as_ref().is_some_and(|tls| tls.is_stuffed())
+    }
+
+    /// What has come compressed goes on as soon as there is room.
+    pub fn can_inflate(&self) -> bool {
+        self.input.len() < INPUT_BYTES_MAX && self.deflate.as_ref().is_some_and(|deflate| deflate.has_more())
     }
 
     /// Little enough is at hand to read on. One that waits for bytes gets them even above the half, or it would wait

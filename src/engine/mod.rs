@@ -15,6 +15,7 @@ mod chores;
 mod conn;
 mod crowd;
 mod deadlines;
+mod deflate;
 mod passwords;
 mod resolver;
 mod tls;
@@ -207,6 +208,9 @@ pub struct Engine {
     budget_free: usize,
     /// Bytes in the buffers of all connections, as of when each was looked at last.
     buffered: usize,
+    deflater: deflate::Deflater,
+    /// Connections that are compressed.
+    compressed: usize,
     gauges: Gauges,
 
     last_ticket: u64,
@@ -253,6 +257,8 @@ impl Engine {
             starved: BTreeSet::new(),
             budget_free: BODY_BUDGET_BYTES,
             buffered: 0,
+            deflater: deflate::Deflater::default(),
+            compressed: 0,
             gauges: Gauges::default(),
             last_ticket: 0,
             asked: BTreeMap::new(),
@@ -368,13 +374,7 @@ impl Engine {
 
     fn received(&mut self, id: ConnId, bytes: &[u8]) {
         let Some(conn) = self.conns.get_mut(&id).filter(|conn| conn.wait != Wait::Closing) else { return };
-        match &mut conn.tls {
-            Some(tls) => tls.received(bytes),
-            None => {
-                conn.input.append(bytes);
-                conn.marks.fresh = true;
-            }
-        }
+        conn.received(bytes);
         if !conn.marks.paused && conn.is_stuffed() {
             conn.marks.paused = true;
             self.effects.push(Effect::Pause(id));
@@ -384,13 +384,7 @@ impl Engine {
 
     fn eof(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(&id).filter(|conn| conn.wait != Wait::Closing) else { return };
-        match &mut conn.tls {
-            Some(tls) => tls.hung_up(),
-            None => {
-                conn.input.hang_up();
-                conn.marks.fresh = true;
-            }
-        }
+        conn.hung_up();
         self.wake(id);
     }
 
@@ -398,7 +392,7 @@ impl Engine {
         let Some(conn) = self.conns.get_mut(&id) else { return };
         conn.sent(count);
         if conn.wait != Wait::Closing {
-            if conn.wait == Wait::Room || !conn.output.is_empty() {
+            if conn.wait == Wait::Room || conn.has_unsent() {
                 self.wake(id);
             }
         } else if conn.wire().is_empty() {

@@ -3,15 +3,16 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::base::limits::{
-    BUFFERS_BYTES_MAX, CLOSE_TIMEOUT, COMMITS_IN_FLIGHT_BUSY, CONNECTIONS_MAX, HANDSHAKE_STEPS,
-    HANDSHAKE_TIMEOUT, IDLE_TURNS_MAX,
+    BUFFERS_BYTES_MAX, CLOSE_TIMEOUT, COMMITS_IN_FLIGHT_BUSY, COMPRESSED_MAX, CONNECTIONS_MAX,
+    HANDSHAKE_STEPS, HANDSHAKE_TIMEOUT, IDLE_TURNS_MAX,
 };
 use crate::base::{ConnId, Mono, Now};
-use crate::session::{Answer, Budget, Cx, Opening, Session, Want, Watch};
+use crate::session::{Answer, Budget, Compression, Cx, Opening, Session, Want, Watch};
 
 use super::answers::Author;
 use super::conn::{Conn, Wait};
 use super::deadlines::Due;
+use super::deflate::Layer;
 use super::{Effect, Engine};
 
 impl Engine {
@@ -29,12 +30,10 @@ impl Engine {
     pub(super) fn run(&mut self, now: Now, id: ConnId) -> usize {
         let Some(conn) = self.conns.get_mut(&id) else { return 0 };
         conn.marks.queued = false;
-        let mut cost = 1;
+        let unsafe_yet = conn.tls.as_ref().is_some_and(|tls| !tls.is_established());
+        let cost = if unsafe_yet { HANDSHAKE_STEPS } else { 1 };
+        conn.unwrap_input();
         if let Some(tls) = &mut conn.tls {
-            cost = if tls.is_established() { 1 } else { HANDSHAKE_STEPS };
-            if tls.receive_into(&mut conn.input) {
-                conn.marks.fresh = true;
-            }
             if conn.peer.tls.is_none() && tls.is_established() {
                 conn.peer.tls = Some(tls.info());
             }
@@ -74,6 +73,11 @@ impl Engine {
         let Some(mut session) = conn.session.take() else { return };
         let before = Progress::of(conn);
         let mut budget = Budget::lend(self.budget_free, conn.held);
+        let compression = match conn.deflate {
+            Some(_) => Compression::Active,
+            None if self.compressed >= COMPRESSED_MAX => Compression::Crowded,
+            None => Compression::Possible,
+        };
         let marks = &mut conn.marks;
         let expired = std::mem::take(&mut marks.expired) && conn.answer.is_none();
         marks.told_closing = self.stopping.is_some();
@@ -92,6 +96,7 @@ impl Engine {
             closing: self.stopping.is_some(),
             busy: self.in_flight > COMMITS_IN_FLIGHT_BUSY,
             can_tls: self.tls.is_ready(),
+            compression,
             store: &self.store,
             config: &self.config,
             budget: &mut budget,
@@ -161,6 +166,7 @@ impl Engine {
             Want::Turn => self.turn_again(now, id),
             Want::Connect { to, until } => self.dial(id, to, until),
             Want::Tls => self.start_tls(now, id),
+            Want::Compress => self.start_deflate(id),
             Want::Close => self.hang_up(now, id),
         }
         // The peer has said its last, and the conversation wants more: there will be none.
@@ -220,7 +226,10 @@ impl Engine {
     /// RFC 3207 section 4.2: the reply goes out in the clear; what came in the clear behind the command is dropped.
     fn start_tls(&mut self, now: Now, id: ConnId) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        let stream = conn.service.filter(|_| conn.tls.is_none()).and_then(|service| self.tls.accept(service));
+        let stream = conn
+            .service
+            .filter(|_| conn.tls.is_none() && conn.deflate.is_none())
+            .and_then(|service| self.tls.accept(service));
         let Some(mut stream) = stream else {
             return self.hang_up(now, id);
         };
@@ -229,6 +238,16 @@ impl Engine {
         conn.output.consume(conn.output.len());
         conn.tls = Some(Box::new(stream));
         self.wait(id, Wait::Tls, now.mono.after(HANDSHAKE_TIMEOUT));
+    }
+
+    /// The reply goes out as it is; from here on both ways are compressed.
+    fn start_deflate(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        if conn.deflate.is_none() {
+            self.compressed += 1;
+            conn.deflate = Some(Box::new(Layer::begin(&mut conn.input, &mut conn.output)));
+        }
+        self.wait(id, Wait::Turn, Mono::NEVER);
     }
 
     /// At once and without last words: what it holds is needed.
@@ -244,8 +263,8 @@ impl Engine {
     /// What was written goes out, what was read makes room.
     fn settle(&mut self, now: Now, id: ConnId) {
         let Some(conn) = self.conns.get_mut(&id) else { return };
-        if let Some(tls) = &mut conn.tls {
-            tls.send_from(&mut conn.output, conn.wait == Wait::Closing);
+        if conn.wait != Wait::Closing {
+            conn.wrap_output(false, &mut self.deflater);
         }
         if !conn.wire().is_empty() && !conn.marks.sending {
             conn.marks.sending = true;
@@ -268,7 +287,7 @@ impl Engine {
             conn.marks.paused = false;
             self.effects.push(Effect::Resume(id));
         }
-        if conn.is_due(self.stopping.is_some()) {
+        if conn.is_due(self.stopping.is_some()) || conn.can_inflate() {
             self.wake(id);
         }
     }
@@ -288,10 +307,9 @@ impl Engine {
         let held = std::mem::take(&mut conn.held);
         conn.login = None;
         conn.answer = None;
-        if let Some(tls) = &mut conn.tls {
-            tls.close(&mut conn.output);
-        }
+        conn.wrap_output(true, &mut self.deflater);
         conn.input.clear();
+        self.compressed -= usize::from(conn.deflate.as_mut().is_some_and(|deflate| deflate.stop()));
         self.watch(id, None);
         self.give_back(held);
         self.effects.push(Effect::Close(id));
@@ -307,6 +325,7 @@ impl Engine {
         let Some(conn) = self.conns.remove(&id) else { return };
         self.deadlines.remove(conn.until, Due::Conn(id));
         self.buffered = self.buffered.saturating_sub(conn.buffered);
+        self.compressed -= usize::from(conn.deflate.is_some_and(|mut deflate| deflate.stop()));
         if let Wait::Answer(ticket) = conn.wait {
             self.asked.remove(&ticket);
         }

@@ -1,6 +1,6 @@
 //! What we say that we can do: exactly what works, at the moment when it works.
 
-use crate::session::Cx;
+use crate::session::{Compression, Cx};
 
 use super::server::Core;
 
@@ -24,6 +24,9 @@ pub fn list(core: &Core, cx: &Cx<'_>) -> String {
     };
     list.push(' ');
     list.push_str(more);
+    if core.login.is_some() && cx.compression == Compression::Possible {
+        list.push_str(" COMPRESS=DEFLATE");
+    }
     if cx.peer.tls.is_none() && cx.can_tls && core.login.is_none() {
         list.push_str(" STARTTLS");
     }

@@ -52,6 +52,7 @@ pub static COMMANDS: &[Row] = &[
     row("LOGIN",         When::Before,    Tell::Nothing,   cmd::login::login),
     row("AUTHENTICATE",  When::Before,    Tell::Nothing,   cmd::login::authenticate),
     row("ENABLE",        When::After,     Tell::All,       cmd::basic::enable),
+    row("COMPRESS",      When::After,     Tell::Nothing,   cmd::compress::compress),
     row("NAMESPACE",     When::After,     Tell::All,       cmd::basic::namespace),
     row("SELECT",        When::After,     Tell::Nothing,   cmd::select::select),
     row("EXAMINE",       When::After,     Tell::Nothing,   cmd::select::examine),

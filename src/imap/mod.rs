@@ -32,6 +32,7 @@
 //! | RFC 3516 BINARY | done; APPEND of `literal8` is refused with `UNKNOWN-CTE`, which section 4.4 leaves to us | fetch_binary |
 //! | RFC 7162 CONDSTORE, QRESYNC | done | qresync_tells_what_a_client_missed |
 //! | RFC 5530 response codes | done | append_over_quota |
+//! | RFC 4978 COMPRESS=DEFLATE | done; not before login, and not advertised once it is on or many others are compressed | compress_both_ways |
 //! | RFC 6855 UTF8=ACCEPT | not: names are UTF-8 after ENABLE IMAP4rev2 | |
 //! | RFC 3502 MULTIAPPEND | not: a second message in one APPEND is refused and read away | |
 

@@ -101,6 +101,10 @@ pub fn shutting_down() -> Reply {
     bye("UNAVAILABLE", "The server is restarting, please connect again")
 }
 
+pub fn garbled() -> Reply {
+    bye("", "What came is no DEFLATE, or far more than it should be")
+}
+
 pub fn mailbox_gone() -> Reply {
     bye("", "The selected mailbox has been deleted")
 }

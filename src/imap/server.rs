@@ -75,6 +75,7 @@ pub struct Core {
 pub enum Then {
     Next,
     Tls,
+    Compress,
     Close,
 }
 
@@ -222,8 +223,7 @@ enum State {
 impl Session for Server {
     fn step(&mut self, cx: &mut Cx<'_>) -> Want {
         let idle = matches!(&self.state, State::Running { running, .. } if running.is_idle());
-        let in_literal = matches!(&self.state, State::Running { running, .. } if running.in_literal());
-        if cx.expired && in_literal {
+        if cx.expired && self.in_literal() {
             return Want::Close;
         }
         if cx.expired && !idle {
@@ -233,8 +233,12 @@ impl Session for Server {
             return bye(cx, &reply::shutting_down());
         }
         for _ in 0..limits::IMAP_MOVES_PER_STEP {
-            if let Some(want) = self.advance(cx) {
-                return want;
+            match self.advance(cx) {
+                Some(Want::Close) if cx.input.spoilt() && !self.in_literal() => {
+                    return bye(cx, &reply::garbled());
+                }
+                Some(want) => return want,
+                None => {}
             }
         }
         Want::Turn
@@ -242,6 +246,10 @@ impl Session for Server {
 }
 
 impl Server {
+    fn in_literal(&self) -> bool {
+        matches!(&self.state, State::Running { running, .. } if running.in_literal())
+    }
+
     /// One move from state to state; `Some` when there is something to wait for.
     fn advance(&mut self, cx: &mut Cx<'_>) -> Option<Want> {
         match std::mem::replace(&mut self.state, State::Reading) {
@@ -441,6 +449,7 @@ impl Server {
         match std::mem::replace(&mut self.core.then, Then::Next) {
             Then::Next => None,
             Then::Tls => Some(Want::Tls),
+            Then::Compress => Some(Want::Compress),
             Then::Close => Some(Want::Close),
         }
     }

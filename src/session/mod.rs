@@ -48,6 +48,8 @@ pub struct Cx<'a> {
     pub busy: bool,
     /// There is a certificate: STARTTLS may be offered.
     pub can_tls: bool,
+    /// Whether `Want::Compress` may be said.
+    pub compression: Compression,
     /// One consistent snapshot for the whole turn; small indexed reads only.
     pub store: &'a Reader,
     pub config: &'a Config,
@@ -55,6 +57,15 @@ pub struct Cx<'a> {
     pub budget: &'a mut Budget,
     pub gauges: &'a mut Gauges,
     pub rng: &'a mut Rng,
+}
+
+/// Where a connection stands with compression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    Possible,
+    Active,
+    /// `limits::COMPRESSED_MAX` others are compressed already.
+    Crowded,
 }
 
 /// The other end of a connection, as the engine knows it.
@@ -99,6 +110,8 @@ pub enum Want {
     Turn,
     /// Flush, drop buffered plaintext, handshake (RFC 3207 section 4.2).
     Tls,
+    /// Flush, then DEFLATE both ways: what the peer has sent behind its command is compressed already. Steps go on.
+    Compress,
     /// Flush, then hang up.
     Close,
 }

@@ -88,6 +88,7 @@ fn replies(open: Open, data: &[u8], cut: usize) -> Vec<u8> {
                 closing: false,
                 busy: false,
                 can_tls: true,
+                compression: pillarbox::session::Compression::Possible,
                 store,
                 config: &config,
                 budget: &mut budget,

@@ -1,6 +1,7 @@
 //! The engine's rules, one by one, with conversations of a few lines and every effect in the test's hand.
 
 mod bench;
+mod deflate;
 mod dns;
 mod ends;
 mod logins;

@@ -83,6 +83,7 @@ impl Client {
                 closing: false,
                 busy: false,
                 can_tls: false,
+                compression: pillarbox::session::Compression::Possible,
                 store: &self.it.reader,
                 config: &self.config,
                 budget: &mut Budget::lend(1 << 20, 0),

@@ -84,6 +84,7 @@ impl Talk {
                 closing: self.closing,
                 busy: self.busy,
                 can_tls: false,
+                compression: pillarbox::session::Compression::Possible,
                 store: &self.it.reader,
                 config: &self.config,
                 budget: &mut Budget::lend(1 << 20, 0),

@@ -19,6 +19,7 @@ pub mod play;
 mod run;
 pub mod script;
 pub mod sender;
+pub mod squeeze;
 pub mod store;
 pub mod trace;
 pub mod vfs;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use flate2::FlushCompress;
 use pillarbox::base::{AccountId, Wall};
 use pillarbox::store::{
     Admin, Append, ChangeFlags, Deliver, FlagNames, FlagOp, MailboxRow, Place, Scope, Target, Write,
@@ -13,6 +14,7 @@ use super::chance::Chance;
 use super::disk::Crash;
 use super::net::PeerId;
 use super::script::{self, Line, Names, What};
+use super::squeeze::Squeeze;
 use super::{World, corpus, store};
 
 /// How the client's bytes come.
@@ -35,6 +37,8 @@ pub struct Play<'a> {
     peers: BTreeMap<usize, PeerId>,
     /// What each connection has received and no line has accounted for.
     heard: BTreeMap<usize, Vec<u8>>,
+    /// Connections that are compressed.
+    squeezed: BTreeMap<usize, Squeeze>,
     names: Names,
     /// Client lines that went out ahead of their turn.
     sent: Vec<bool>,
@@ -58,6 +62,7 @@ impl Play<'_> {
             world: World::calm(store::usual()),
             peers: BTreeMap::new(),
             heard: BTreeMap::new(),
+            squeezed: BTreeMap::new(),
             names: Names::new(),
             sent: vec![false; lines.len()],
             chance: Chance::new(seed),
@@ -157,8 +162,11 @@ impl Play<'_> {
     }
 
     fn speak(&mut self, index: usize, conn: usize) -> Result<(), String> {
-        let bytes = self.bytes_from(index, conn);
+        let mut bytes = self.bytes_from(index, conn);
         let peer = self.peer(conn)?;
+        if let Some(squeeze) = self.squeezed.get_mut(&conn) {
+            bytes = squeeze.pack(&bytes);
+        }
         match self.mode {
             Mode::Whole | Mode::Pipelined => self.world.send(peer, &bytes),
             Mode::ByteByByte => bytes.iter().for_each(|byte| {
@@ -211,7 +219,10 @@ impl Play<'_> {
     fn listen(&mut self) {
         self.world.settle();
         for (conn, peer) in &self.peers {
-            let bytes = self.world.take(*peer);
+            let mut bytes = self.world.take(*peer);
+            if let Some(squeeze) = self.squeezed.get_mut(conn) {
+                bytes = squeeze.unpack(&bytes).unwrap_or_else(|wrong| wrong.into_bytes());
+            }
             if !bytes.is_empty() {
                 self.heard.entry(*conn).or_default().extend(bytes);
             }
@@ -375,8 +386,26 @@ impl Play<'_> {
             "send" => {
                 let count: usize = word(1).parse().map_err(|_| "@send COUNT TEXT [CONN]")?;
                 let text = script::unescape(word(2)).ok_or("@send: bad escape")?;
-                let peer = self.peer(word(3).parse().unwrap_or(1))?;
-                self.world.send(peer, &text.repeat(count));
+                let conn = word(3).parse().unwrap_or(1);
+                let peer = self.peer(conn)?;
+                let mut bytes = text.repeat(count);
+                if let Some(squeeze) = self.squeezed.get_mut(&conn) {
+                    bytes = squeeze.pack(&bytes);
+                }
+                self.world.send(peer, &bytes);
+                self.world.settle();
+                Ok(())
+            }
+            "compress" => {
+                let whole = matches!(self.mode, Mode::Whole | Mode::Pipelined);
+                let flush = if whole { FlushCompress::Sync } else { FlushCompress::Partial };
+                self.squeezed.insert(conn, Squeeze::new(flush));
+                Ok(())
+            }
+            "plain" => {
+                let text = script::unescape(&words[1..].join(" ")).ok_or("@plain: bad escape")?;
+                let peer = self.peer(1)?;
+                self.world.send(peer, &text);
                 self.world.settle();
                 Ok(())
             }

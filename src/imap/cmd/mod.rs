@@ -11,6 +11,7 @@ use super::server::{Core, Pause, Running};
 
 pub mod append;
 pub mod basic;
+pub mod compress;
 pub mod copy;
 pub mod expunge;
 pub mod fetch;
