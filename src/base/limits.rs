@@ -109,6 +109,22 @@ pub const ROWS_REMOVED_AT_ONCE: usize = 5_000;
 pub const COLUMNS_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Messages whose uid and body one slice reads: some milliseconds.
 pub const COLUMN_ROWS_PER_SLICE: usize = 8_192;
+/// Messages whose sort and thread fields one slice reads, from two tables: some milliseconds.
+pub const COLUMN_FIELDS_PER_SLICE: usize = 2_048;
+/// Bytes of a subject or name that SORT and THREAD look at; what differs only behind them is equal.
+pub const SORT_STRING_BYTES_MAX: usize = 512;
+/// Message-ids of one message that THREAD looks at: the first, and the last ones. Longer lists than this are seldom whole.
+pub const THREAD_REFERENCES_MAX: usize = 100;
+/// Different message-ids in one mailbox that THREAD keeps in memory, some 30 bytes each; past it THREAD says NO. A million
+/// messages have about as many; lists of made-up ids would have more.
+pub const THREAD_IDS_MAX: usize = 8_000_000;
+/// Steps of sorting or threading in one slice, each some ten nanoseconds.
+pub const WORK_PER_SLICE: usize = 400_000;
+/// Sorts and threads in the making at once, some 20 bytes for each message; those that come later wait.
+pub const WORKS_MAX: usize = 8;
+/// Ancestors that THREAD looks at before it takes a link for a loop. Only messages whose references contradict those of
+/// others need any looking at.
+pub const THREAD_ANCESTORS_MAX: usize = 10_000;
 /// Uids that one flag change or expunge commits at once; a longer one is several commits.
 pub const UIDS_PER_WRITE_MAX: u64 = 5_000;
 
@@ -211,6 +227,8 @@ pub const HEADER_FIELD_NAME_BYTES_MAX: usize = 256;
 pub const FETCH_VANISHED_RANGES_MAX: usize = 1_000;
 /// Keys of one SEARCH, lists and operands counted.
 pub const SEARCH_KEYS_MAX: usize = 1_000;
+/// Criteria of one SORT. Nine are known, and each can be reversed.
+pub const SORT_KEYS_MAX: usize = 18;
 /// Messages that one step judges or shows from the view alone: some milliseconds.
 pub const VIEW_ROWS_PER_STEP: usize = 20_000;
 /// Messages that one slice of a search looks at, and bytes of bodies that it reads (the message that passes it is

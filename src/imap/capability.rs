@@ -11,7 +11,8 @@ const ALWAYS: &str = "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE";
 
 const AFTER_LOGIN: &str = "NAMESPACE CHILDREN UNSELECT IDLE UIDPLUS MOVE SPECIAL-USE CREATE-SPECIAL-USE \
                            LIST-EXTENDED LIST-STATUS STATUS=SIZE ESEARCH SEARCHRES CONDSTORE QRESYNC BINARY \
-                           PARTIAL WITHIN";
+                           PARTIAL WITHIN SORT SORT=DISPLAY \
+                           ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS I18NLEVEL=1";
 
 /// The words behind CAPABILITY, that word included.
 pub fn list(core: &Core, cx: &Cx<'_>) -> String {

@@ -81,6 +81,10 @@ pub static COMMANDS: &[Row] = &[
     row("UID FETCH",     When::Selected,  Tell::All,       |p| cmd::fetch::fetch(p, By::Uid)),
     row("SEARCH",        When::Selected,  Tell::NoExpunge, |p| cmd::search::search(p, By::Seq)),
     row("UID SEARCH",    When::Selected,  Tell::All,       |p| cmd::search::search(p, By::Uid)),
+    row("SORT",          When::Selected,  Tell::NoExpunge, |p| cmd::sort::sort(p, By::Seq)),
+    row("UID SORT",      When::Selected,  Tell::All,       |p| cmd::sort::sort(p, By::Uid)),
+    row("THREAD",        When::Selected,  Tell::NoExpunge, |p| cmd::thread::thread(p, By::Seq)),
+    row("UID THREAD",    When::Selected,  Tell::All,       |p| cmd::thread::thread(p, By::Uid)),
 ];
 
 /// The row of the verb that comes next; `UID` takes the word behind it along.

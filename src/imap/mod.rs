@@ -29,6 +29,12 @@
 //! | RFC 5182 SEARCHRES | done | search_result_is_saved |
 //! | RFC 9394 PARTIAL | done; FETCH by sequence number takes it too, as the grammar has it | partial_windows |
 //! | RFC 5032 WITHIN | done | search_within |
+//! | RFC 5256 SORT | done | sort_keys |
+//! | RFC 5957 SORT=DISPLAY | done | sort_keys |
+//! | RFC 5267 ESORT | done; PARTIAL too, the rest of CONTEXT=SORT not | sort_returns |
+//! | RFC 5256 THREAD=ORDEREDSUBJECT, THREAD=REFERENCES | done | thread_references |
+//! | draft-ietf-morg-inthread THREAD=REFS (beside RFC 5256) | done; SEARCH=INTHREAD not | thread_refs |
+//! | RFC 5255 I18NLEVEL=1 | done; LANGUAGE not | sort_compares_without_case |
 //! | RFC 3516 BINARY | done; APPEND of `literal8` is refused with `UNKNOWN-CTE`, which section 4.4 leaves to us | fetch_binary |
 //! | RFC 7162 CONDSTORE, QRESYNC | done | qresync_tells_what_a_client_missed |
 //! | RFC 5530 response codes | done | append_over_quota |
@@ -49,5 +55,6 @@ pub mod reply;
 pub mod returns;
 pub mod search_args;
 pub mod server;
+pub mod sort_args;
 pub mod tell;
 pub mod view;

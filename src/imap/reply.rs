@@ -175,6 +175,13 @@ pub fn expunge_issued() -> Reply {
     no("EXPUNGEISSUED", "Some of these messages have been expunged and are no longer kept")
 }
 
+pub fn too_many_references() -> Reply {
+    no(
+        "LIMIT",
+        "This mailbox refers to too many messages to be threaded; sort it by SUBJECT and DATE instead",
+    )
+}
+
 pub fn broken() -> Reply {
     no("SERVERBUG", "The server could not read its file; its log says why")
 }

@@ -127,15 +127,21 @@ fn write_mailbox(out: &mut Vec<u8>, mailbox: &Mailbox) {
     out.push(b')');
 }
 
-fn first(list: &[Entry]) -> Option<&Mailbox> {
-    list.iter().find_map(|entry| if let Entry::Mailbox(mailbox) = entry { Some(mailbox) } else { None })
-}
-
-/// RFC 5256 section 3: what FROM, TO and CC sort by.
+/// RFC 5256 section 3: what FROM, TO and CC sort by, the addr-mailbox of the first address in ENVELOPE. Of a group that
+/// is its name.
 fn local_part(list: &[Entry]) -> String {
-    first(list).map(|mailbox| text::fold(&words::decode(&mailbox.local))).unwrap_or_default()
+    match list.first() {
+        Some(Entry::Mailbox(mailbox)) => text::fold(&words::decode(&mailbox.local)),
+        Some(Entry::GroupStart(name)) => text::fold(&words::decode(name)),
+        _ => String::new(),
+    }
 }
 
+/// RFC 5957 section 3: what DISPLAYFROM and DISPLAYTO sort by.
 fn display(list: &[Entry]) -> String {
-    first(list).map(Mailbox::display).unwrap_or_default()
+    match list.first() {
+        Some(Entry::Mailbox(mailbox)) => mailbox.display(),
+        Some(Entry::GroupStart(name)) => words::decode(name),
+        _ => String::new(),
+    }
 }

@@ -498,8 +498,8 @@ mod tests {
         let sort = got.sort;
         assert_eq!(sort.sent, Some(1_795_468_194));
         assert_eq!(sort.subject, super::super::text::fold("Kä se \"x\""));
-        assert_eq!((sort.from.as_str(), sort.to.as_str(), sort.cc.as_str()), ("ANN", "B", "K"));
-        assert_eq!((sort.display_from.as_str(), sort.display_to.as_str()), ("Lee, Ann", "b@c.test"));
+        assert_eq!((sort.from.as_str(), sort.to.as_str(), sort.cc.as_str()), ("ANN", "ALL", "K"));
+        assert_eq!((sort.display_from.as_str(), sort.display_to.as_str()), ("Lee, Ann", "all"));
         assert_eq!((sort.message_id.as_str(), sort.references.as_str()), ("2@x", "0@x 1@x"));
     }
 

@@ -44,38 +44,52 @@ pub fn references(references: &[u8], in_reply_to: &[u8]) -> String {
 }
 
 /// The subject without what replying and forwarding add to it: `Re: [list] Fwd: x (fwd)` gives `x`. Not case-folded.
+pub fn base_subject(subject: &str) -> String {
+    reduce(subject).0
+}
+
+/// Whether the subject says that it is a reply or a forward: making the base subject of it takes more away than blobs.
+pub fn is_reply(subject: &str) -> bool {
+    reduce(subject).1
+}
+
+/// The base subject, and whether something was taken away that replying or forwarding has added.
 // base-subject = (1) spaces joined (2) trailing subj-trailer (3) subj-leader (4) subj-blob (5) repeat
 //                (6) subj-fwd                                                                   RFC 5256 section 2.1
-pub fn base_subject(subject: &str) -> String {
+fn reduce(subject: &str) -> (String, bool) {
     let joined = subject.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut text = joined.as_str();
+    let mut added = false;
     loop {
-        text = without_trailers(text);
-        text = without_leaders(text);
+        text = without_trailers(text, &mut added);
+        text = without_leaders(text, &mut added);
         match forwarded(text) {
             Some(inner) => text = inner,
-            None => return text.to_string(),
+            None => return (text.to_string(), added),
         }
+        added = true;
     }
 }
 
 // subj-trailer = "(fwd)" / WSP
-fn without_trailers(mut text: &str) -> &str {
+fn without_trailers<'a>(mut text: &'a str, added: &mut bool) -> &'a str {
     loop {
         text = text.trim_end();
         match text.len().checked_sub(5).and_then(|at| text.split_at_checked(at)) {
             Some((before, end)) if end.eq_ignore_ascii_case("(fwd)") => text = before,
             _ => return text,
         }
+        *added = true;
     }
 }
 
 /// Leaders and blobs, until neither is there; a blob goes only where something is left behind it.
-fn without_leaders(mut text: &str) -> &str {
+fn without_leaders<'a>(mut text: &'a str, added: &mut bool) -> &'a str {
     loop {
         text = text.trim_start();
         if let Some(rest) = leader(text) {
             text = rest;
+            *added = true;
         } else if let Some(rest) = blob(text).map(str::trim_start).filter(|rest| !rest.is_empty()) {
             text = rest;
         } else {
@@ -129,6 +143,17 @@ mod tests {
             ("é(fwd)", "é"),
         ] {
             assert_eq!(base_subject(subject), base, "{subject}");
+        }
+    }
+
+    #[test]
+    fn replies_are_known_by_what_is_taken_away() {
+        for subject in ["Re: x", "[list] fwd[2]: x", "x (FWD)", "[Fwd: x]", "[a] [fwd: x]", "re:", "Re:Re: x"]
+        {
+            assert!(is_reply(subject), "{subject}");
+        }
+        for subject in ["x", "[list] x", "Regards: x", "", "(fwd) x", "AW: x", "a: b", "[fwd: x"] {
+            assert!(!is_reply(subject), "{subject}");
         }
     }
 

@@ -5,12 +5,18 @@
 //! and afterwards only what has come in since. Expunged messages stay in them, since a session may still show them; who
 //! asks keeps to what its own view shows. Mailboxes that nobody has asked about for the longest time go first.
 
-use std::cell::Ref;
+use std::cell::{Ref, RefMut};
 use std::collections::BTreeMap;
 
 use crate::base::{BodyId, MailboxId, Uid, UidSet, limits};
 
+use super::work::Work;
 use super::{Reader, StoreError};
+
+mod fields;
+mod strings;
+
+pub use fields::{Field, Fields};
 
 /// The columns of the mailboxes that were asked about last.
 #[derive(Default)]
@@ -32,12 +38,26 @@ pub struct Columns {
     whole_below: Uid,
     /// How many messages there were when they were whole for the first time.
     begun_with: Option<usize>,
+    fields: Fields,
+    /// Keeps strangers from making strings that fall together; from the first who asked for strings.
+    salt: Option<u64>,
+    /// Who asked last has not got all it needs yet, and comes again.
+    awaited: bool,
     used: u64,
+    /// When they were begun, by the shelf's count: places of columns that were begun anew are others.
+    pub begun: u64,
 }
 
 /// Columns may grow by this much beyond twice what they began with, or what there is. Past it most of them is gone, and
 /// all is read again.
 const GONE_KEPT: usize = 10_000;
+/// Columns that are awaited stay even where they are too large, for so many questions. Otherwise two large mailboxes
+/// would push each other out for ever.
+const AWAITED_FOR: u64 = 1_000;
+
+/// Whether there are expunged messages between two uids that can still be read.
+const KEPT_THERE: &str = "SELECT 1 FROM expunged INDEXED BY expunged_kept
+    WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND body IS NOT NULL LIMIT 1";
 
 impl Reader {
     /// The columns of a mailbox, whole as of this turn's snapshot. `None`: that was too much to read at once; one slice
@@ -57,6 +77,7 @@ impl Reader {
         if whole {
             columns.begun_with.get_or_insert(columns.uids.len());
         }
+        columns.awaited = !whole;
         shelf.make_room(mailbox);
         drop(shelf);
         if !whole {
@@ -65,13 +86,41 @@ impl Reader {
         Ok(Ref::filter_map(self.shelf.borrow(), |shelf| shelf.mailboxes.get(&mailbox)).ok())
     }
 
+    /// The columns of a mailbox with these fields and the order of their strings, whole as far as the messages go that
+    /// there are in this turn's snapshot. `None`: ask again, as for `columns`. Who has got them and still needs another
+    /// slice says so by `await_more`.
+    pub(super) fn columns_with(
+        &self,
+        mailbox: MailboxId,
+        wanted: &[Field],
+        ranked: &[Field],
+        salt: u64,
+        work: &mut Work,
+    ) -> Result<Option<RefMut<'_, Columns>>, StoreError> {
+        if self.columns(mailbox)?.is_none() {
+            return Ok(None);
+        }
+        let shelf = self.shelf.borrow_mut();
+        let Ok(mut columns) = RefMut::filter_map(shelf, |shelf| shelf.mailboxes.get_mut(&mailbox)) else {
+            return Ok(None);
+        };
+        columns.awaited = true;
+        let salt = *columns.salt.get_or_insert(salt);
+        if !self.read_fields(mailbox, &mut columns, wanted, salt)? {
+            return Ok(None);
+        }
+        if !ranked.iter().all(|field| columns.fields.rank(*field, work)) {
+            return Ok(None);
+        }
+        columns.awaited = false;
+        Ok(Some(columns))
+    }
+
     /// Reads the next messages at the end of the columns; says whether there are no more.
     fn read_places(&self, mailbox: MailboxId, columns: &mut Columns) -> Result<bool, StoreError> {
         let most = limits::COLUMN_ROWS_PER_SLICE;
         let from = columns.whole_below;
-        let sql = "SELECT 1 FROM expunged INDEXED BY expunged_kept
-            WHERE mailbox = ?1 AND uid >= ?2 AND body IS NOT NULL LIMIT 1";
-        let sql = match self.one(sql, (mailbox, from), |_| Ok(()))? {
+        let sql = match self.one(KEPT_THERE, (mailbox, from, Uid::MAX), |_| Ok(()))? {
             None => "SELECT uid, body FROM message WHERE mailbox = ?1 AND uid >= ?2 ORDER BY uid LIMIT ?3",
             Some(()) => {
                 "SELECT uid, body FROM message WHERE mailbox = ?1 AND uid >= ?2
@@ -97,10 +146,11 @@ impl Shelf {
     /// begin anew.
     fn take_up(&mut self, mailbox: MailboxId, messages: usize) -> &mut Columns {
         self.clock += 1;
-        let columns = self.mailboxes.entry(mailbox).or_default();
+        let begun = self.clock;
+        let columns = self.mailboxes.entry(mailbox).or_insert_with(|| Columns::begin(begun));
         let grown = |least: usize| columns.uids.len() > 2 * least.max(messages) + GONE_KEPT;
-        if columns.begun_with.is_some_and(grown) {
-            *columns = Columns::default();
+        if columns.begun_with.is_some_and(grown) && !columns.awaited {
+            *columns = Columns::begin(begun);
         }
         columns.used = self.clock;
         columns
@@ -110,7 +160,9 @@ impl Shelf {
     fn make_room(&mut self, in_use: MailboxId) {
         let mut bytes: usize = self.mailboxes.values().map(Columns::bytes).sum();
         while bytes > limits::COLUMNS_BYTES_MAX {
-            let others = self.mailboxes.iter().filter(|(mailbox, _)| **mailbox != in_use);
+            let others = self.mailboxes.iter().filter(|(mailbox, columns)| {
+                **mailbox != in_use && !(columns.awaited && columns.used + AWAITED_FOR > self.clock)
+            });
             let Some(oldest) = others.min_by_key(|(_, columns)| columns.used).map(|(mailbox, _)| *mailbox)
             else {
                 return;
@@ -121,7 +173,34 @@ impl Shelf {
 }
 
 impl Columns {
+    fn begin(begun: u64) -> Columns {
+        Columns { begun, ..Columns::default() }
+    }
+
+    /// Who asked comes again for more, and the columns must not change until then but for growing.
+    pub fn await_more(&mut self) {
+        self.awaited = true;
+    }
+
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// The places of these uids, ascending. Uids of which nothing is left are left out.
+    pub fn places(&self, uids: &UidSet) -> Vec<u32> {
+        let mut places = Vec::with_capacity(usize::try_from(uids.count()).unwrap_or(0).min(self.len()));
+        let mut from = 0;
+        for range in uids.ranges() {
+            from += self.uids[from..].partition_point(|uid| uid.0 < *range.start());
+            let count = self.uids[from..].partition_point(|uid| uid.0 <= *range.end());
+            places.extend((from..from + count).map(|place| place as u32));
+            from += count;
+        }
+        places
+    }
+
     /// The uids that these bodies have here, gone ones among them. `bodies` ascend.
+    #[allow(dead_code)] // SEARCH is about to ask.
     pub fn uids_of(&self, bodies: &[BodyId]) -> UidSet {
         let mut uids = Vec::new();
         let mut rest = self.by_body.as_slice();
@@ -138,6 +217,7 @@ impl Columns {
     }
 
     /// The uids of all bodies above `body`, gone ones among them.
+    #[allow(dead_code)] // SEARCH is about to ask.
     pub fn uids_after(&self, body: BodyId) -> UidSet {
         let from = self.by_body.partition_point(|place| self.body(*place) <= body);
         let mut uids: Vec<u32> = self.by_body[from..].iter().map(|place| self.uid(*place).0).collect();
@@ -154,7 +234,7 @@ impl Columns {
         self.uids.last().copied().unwrap_or_default()
     }
 
-    fn uid(&self, place: u32) -> Uid {
+    pub fn uid(&self, place: u32) -> Uid {
         self.uids[place as usize]
     }
 
@@ -163,6 +243,7 @@ impl Columns {
     }
 
     /// How many of `places`, which ascend by body, come before `body`. Cheap when it is few.
+    #[allow(dead_code)] // SEARCH is about to ask.
     fn first_from(&self, places: &[u32], body: BodyId) -> usize {
         let before = |place: &u32| self.body(*place) < body;
         let mut reach = 1;
@@ -194,6 +275,7 @@ impl Columns {
         self.uids.capacity() * size_of::<Uid>()
             + self.bodies.capacity() * size_of::<BodyId>()
             + self.by_body.capacity() * size_of::<u32>()
+            + self.fields.bytes()
     }
 }
 

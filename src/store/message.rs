@@ -36,6 +36,8 @@ impl Reader {
             Question::Search { mailbox, account, program, from, up_to } => {
                 self.search(*mailbox, *account, program, *from, *up_to)
             }
+            Question::Sort { mailbox, sort } => Ok(Reply::Sorted(self.sort(*mailbox, sort)?)),
+            Question::Thread { mailbox, threading } => Ok(Reply::Threads(self.thread(*mailbox, threading)?)),
         }
     }
 

@@ -7,7 +7,6 @@
 mod account;
 pub mod backup;
 mod changes;
-#[allow(dead_code)] // Search, SORT and THREAD are about to ask.
 mod columns;
 mod commit;
 mod judge;
@@ -20,9 +19,13 @@ mod scan;
 pub mod search;
 mod searching;
 pub mod settings;
+pub mod sorting;
 mod sql;
+mod threader;
+pub mod threading;
 pub mod verify;
 mod view;
+mod work;
 mod write;
 mod writer;
 

@@ -14,6 +14,8 @@ use super::columns::Shelf;
 use super::message::Unpacker;
 use super::open::{self, OpenOptions};
 use super::searching::Scans;
+use super::sorting::{Sort, Works};
+use super::threading::{Threading, Threads};
 use super::{Flags, KeywordSet, StoreError, View};
 
 /// A read-only handle. The snapshot opens at the first read after `end_turn` and lasts until the next `end_turn`.
@@ -29,8 +31,8 @@ pub struct Reader {
     pub(super) unpacker: RefCell<Unpacker>,
     pub(super) scans: RefCell<Scans>,
     /// Filled on the reader thread only.
-    #[allow(dead_code)]
     pub(super) shelf: RefCell<Shelf>,
+    pub(super) works: RefCell<Works>,
     /// The mailbox last looked at in this turn: a thousand sessions that idle on one ask for it one after the other.
     pub(super) row_of_turn: RefCell<Option<MailboxRow>>,
     pub(super) state_of_turn: Cell<Option<(MailboxId, MailboxState)>>,
@@ -139,6 +141,10 @@ pub enum Question {
         from: Uid,
         up_to: Uid,
     },
+    /// One slice of a sort. The command's value must be the same one each time.
+    Sort { mailbox: MailboxId, sort: Arc<Sort> },
+    /// The same of a THREAD.
+    Thread { mailbox: MailboxId, threading: Arc<Threading> },
 }
 
 /// Which columns of a row are wanted, besides uid, flags, modseq, size, dates and body id, which cost nothing more.
@@ -165,6 +171,9 @@ pub enum Reply {
         uids: UidSet,
         next: Option<Uid>,
     },
+    /// The uids in order. `None`: ask again.
+    Sorted(Option<Vec<u32>>),
+    Threads(Threads),
 }
 
 /// Rows whose variable parts lie one after the other in `arena`.
@@ -204,6 +213,7 @@ impl Reader {
             unpacker: RefCell::default(),
             scans: RefCell::default(),
             shelf: RefCell::default(),
+            works: RefCell::default(),
             row_of_turn: RefCell::default(),
             state_of_turn: Cell::default(),
         })

@@ -57,7 +57,6 @@ impl<'a> Outcome<'a> {
     }
 
     /// `order` has the same uids, sorted as asked for.
-    #[allow(dead_code)] // SORT is on its way.
     pub fn of_sort(
         uids: &'a UidSet,
         order: &'a [u32],

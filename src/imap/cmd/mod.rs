@@ -27,8 +27,10 @@ mod piece;
 pub mod search;
 mod section;
 pub mod select;
+pub mod sort;
 pub mod status;
 pub mod store;
+pub mod thread;
 
 /// A command that is done in one step.
 pub fn once(
