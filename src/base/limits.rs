@@ -117,7 +117,7 @@ pub const SORT_STRING_BYTES_MAX: usize = 512;
 pub const THREAD_REFERENCES_MAX: usize = 100;
 /// Different message-ids in one mailbox that THREAD keeps in memory, some 30 bytes each; past it THREAD says NO. A million
 /// messages have about as many; lists of made-up ids would have more.
-pub const THREAD_IDS_MAX: usize = 8_000_000;
+pub const THREAD_IDS_MAX: usize = 4_000_000;
 /// Steps of sorting or threading in one slice, each some ten nanoseconds.
 pub const WORK_PER_SLICE: usize = 400_000;
 /// Sorts and threads in the making at once, some 20 bytes for each message; those that come later wait.

@@ -156,6 +156,11 @@ impl Shelf {
         columns
     }
 
+    #[cfg(test)]
+    pub fn pretend_ids(&mut self, mailbox: MailboxId, count: usize) {
+        self.take_up(mailbox, 0).fields.pretend_ids(count);
+    }
+
     /// Lets the mailboxes go that were used least recently, until there is room; the one in use stays in any case.
     fn make_room(&mut self, in_use: MailboxId) {
         let mut bytes: usize = self.mailboxes.values().map(Columns::bytes).sum();

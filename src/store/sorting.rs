@@ -12,6 +12,9 @@ use super::threading::Threading;
 use super::work::{Sorting, Work};
 use super::{Reader, StoreError};
 
+#[cfg(test)]
+mod tests;
+
 /// What is to be sorted, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sort {

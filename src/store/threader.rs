@@ -9,7 +9,7 @@ use super::work::{Sorting, Work};
 
 mod links;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use links::Links;
 

@@ -131,6 +131,11 @@ impl Fields {
         self.ids.known.last()
     }
 
+    #[cfg(test)]
+    pub fn pretend_ids(&mut self, count: usize) {
+        self.ids.known.pretend(count);
+    }
+
     /// Works at the order of a field's strings; true when it is known.
     pub fn rank(&mut self, field: Field, work: &mut Work) -> bool {
         !STRINGS.contains(&field) || self.strings[place_of(field)].1.rank_all(work)

@@ -165,6 +165,11 @@ impl Ids {
         }
     }
 
+    #[cfg(test)]
+    pub fn pretend(&mut self, count: usize) {
+        self.hashes.resize(count, 0);
+    }
+
     /// The highest number.
     pub fn last(&self) -> usize {
         self.hashes.len()

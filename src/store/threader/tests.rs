@@ -7,13 +7,13 @@ use crate::base::Rng;
 
 /// One message as a person would write it down.
 #[derive(Clone, Debug, Default)]
-struct Mail {
-    id: u32,
-    references: Vec<u32>,
-    sent: u64,
-    arrival: u64,
-    subject: u32,
-    reply: bool,
+pub struct Mail {
+    pub id: u32,
+    pub references: Vec<u32>,
+    pub sent: u64,
+    pub arrival: u64,
+    pub subject: u32,
+    pub reply: bool,
 }
 
 impl Letters for Vec<Mail> {
@@ -242,7 +242,7 @@ impl Model<'_> {
     }
 }
 
-fn model(by: ThreadBy, mails: &[Mail], places: &[u32]) -> String {
+pub fn model(by: ThreadBy, mails: &[Mail], places: &[u32]) -> String {
     let mut model = Model { mails, all: Vec::new(), roots: Vec::new() };
     if by == ThreadBy::OrderedSubject {
         let mut sorted = places.to_vec();
