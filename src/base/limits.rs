@@ -215,6 +215,12 @@ pub const LITERAL_DRAIN_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 pub const IMAP_MOVES_PER_STEP: usize = 32;
 /// Pipelined APPENDs that are whole at hand and are committed together. The input holds no more than a few messages.
 pub const APPENDS_AHEAD_MAX: usize = 32;
+/// Messages in one APPEND (RFC 3502): one commit shows them all, which holds the writer for some tenths of a second.
+pub const MULTIAPPEND_MESSAGES_MAX: usize = 5_000;
+/// Bytes of its messages that one APPEND keeps in memory until the last one comes; past it they are stored on the way.
+pub const MULTIAPPEND_HELD_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of flags and date before a further message of one APPEND: `KEYWORDS_PER_MESSAGE_MAX` of the longest fit.
+pub const APPEND_HEAD_BYTES_MAX: usize = 16 * 1024;
 /// How long an IMAP client may take to read what we wrote.
 pub const IMAP_ROOM_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long an IMAP session waits for the reader thread; an SD card under a checkpoint takes seconds, not minutes.

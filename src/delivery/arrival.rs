@@ -66,7 +66,7 @@ fn judged(envelope: Envelope, mut judge: Judge, body: NewBody, now: Now, answer:
         NewBody::Staged { body, .. } => {
             Next::Commit(Arrival { envelope, step: Step::Discard { why } }, Write::Discard { body })
         }
-        NewBody::Inline { .. } => Next::Done(Err(why)),
+        NewBody::Inline { .. } | NewBody::Parked { .. } => Next::Done(Err(why)),
     }
 }
 

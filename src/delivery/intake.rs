@@ -233,7 +233,9 @@ mod tests {
                 let (body, stored) = take_in(&text[..size], piece);
                 assert_eq!(stored, &text[..size], "size {size} piece {piece}");
                 assert_eq!(matches!(body, NewBody::Inline { .. }), size <= SLICE_BYTES, "size {size}");
-                let (NewBody::Inline { sha256, .. } | NewBody::Staged { sha256, .. }) = body;
+                let (NewBody::Inline { sha256, .. } | NewBody::Staged { sha256, .. }) = body else {
+                    panic!("an intake parks nothing")
+                };
                 assert_eq!(sha256, digest::digest(&digest::SHA256, &text[..size]).as_ref());
             }
         }

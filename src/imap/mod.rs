@@ -40,7 +40,7 @@
 //! | RFC 5530 response codes | done | append_over_quota |
 //! | RFC 4978 COMPRESS=DEFLATE | done; not before login, and not advertised once it is on or many others are compressed | compress_both_ways |
 //! | RFC 6855 UTF8=ACCEPT | not: names are UTF-8 after ENABLE IMAP4rev2 | |
-//! | RFC 3502 MULTIAPPEND | not: a second message in one APPEND is refused and read away | |
+//! | RFC 3502 MULTIAPPEND | done; at most 5,000 messages in one APPEND | multiappend_all_or_nothing |
 
 pub mod capability;
 pub mod cmd;

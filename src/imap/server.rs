@@ -37,6 +37,7 @@ pub fn open(opening: &Opening<'_>) -> Box<dyn Session> {
             login: None,
             selected: None,
             rev2: false,
+            utf8: false,
             condstore: false,
             qresync: false,
             tag: "".into(),
@@ -57,6 +58,8 @@ pub struct Core {
     pub selected: Option<Box<Selected>>,
     /// ENABLE IMAP4rev2: names in UTF-8, no RECENT, ESEARCH instead of SEARCH.
     pub rev2: bool,
+    /// ENABLE UTF8=ACCEPT: names and other strings in UTF-8 (RFC 9755 section 3).
+    pub utf8: bool,
     /// The client wants MODSEQ in every FETCH response (RFC 7162 section 3.1).
     pub condstore: bool,
     /// ENABLE QRESYNC: VANISHED instead of EXPUNGE (RFC 7162 section 3.2.10).
@@ -162,7 +165,12 @@ impl Core {
     }
 
     pub fn names(&self) -> Names {
-        if self.rev2 { Names::Utf8 } else { Names::Utf7 }
+        if self.takes_utf8() { Names::Utf8 } else { Names::Utf7 }
+    }
+
+    /// This client takes UTF-8 wherever a string may stand.
+    pub fn takes_utf8(&self) -> bool {
+        self.rev2 || self.utf8
     }
 
     /// Bytes of one command, its literals included.

@@ -157,15 +157,11 @@ impl Work {
 
 /// What a small change weighs in a batch: the bytes of the body it carries.
 fn payload_bytes(write: &Write) -> usize {
-    let body = match write {
-        Write::Deliver(deliver) => &deliver.body,
-        Write::Append(append) => &append.body,
-        _ => return 0,
-    };
-    match body {
+    let inline = |body: &NewBody| match body {
         NewBody::Inline { slice, .. } => slice.stored.len(),
-        NewBody::Staged { .. } => 0,
-    }
+        NewBody::Staged { .. } | NewBody::Parked { .. } => 0,
+    };
+    write.bodies().map(inline).sum()
 }
 
 #[cfg(test)]

@@ -19,8 +19,16 @@ pub enum Write {
     Discard {
         body: BodyId,
     },
+    /// Stores a whole body with its summary that nothing shows yet: one of several that an `AppendAll` will show
+    /// together. Answers its id. Swept like an upload that is not finished.
+    Park {
+        body: NewBody,
+        now: Wall,
+    },
     Deliver(Deliver),
     Append(Append),
+    /// Several messages for one mailbox, which come in together or not at all (RFC 3502).
+    AppendAll(Vec<Append>),
     Flags(ChangeFlags),
     Expunge(Expunge),
     Copy(Transfer),
@@ -76,6 +84,22 @@ pub enum NewBody {
     Inline { slice: Slice, sha256: [u8; 32], summary: Summary },
     /// All slices are staged already; the last write names them. Refused::NoBody if they were swept.
     Staged { body: BodyId, size: u64, sha256: [u8; 32], summary: Summary },
+    /// Stored whole by `Write::Park`. Refused::NoBody if it was swept.
+    Parked { body: BodyId, size: u64 },
+}
+
+impl Write {
+    /// The bodies that come in with it.
+    pub fn bodies(&self) -> impl Iterator<Item = &NewBody> {
+        let (one, more): (Option<&NewBody>, &[Append]) = match self {
+            Write::Park { body, .. } => (Some(body), &[]),
+            Write::Deliver(deliver) => (Some(&deliver.body), &[]),
+            Write::Append(append) => (Some(&append.body), &[]),
+            Write::AppendAll(appends) => (None, appends),
+            _ => (None, &[]),
+        };
+        one.into_iter().chain(more.iter().map(|append| &append.body))
+    }
 }
 
 /// A message that came in: one body, shown in one mailbox for each target. All or nothing.
@@ -237,6 +261,8 @@ pub enum Done {
     Staged(BodyId),
     Delivered(Vec<Delivered>),
     Appended(Delivered),
+    /// In the order of the messages.
+    AppendedAll(Vec<Delivered>),
     /// `changed` are those whose flags are now other than before; `modseq` is the change's own (the mailbox's highest
     /// if nothing changed); `modified` failed UNCHANGEDSINCE.
     Flags {

@@ -184,3 +184,56 @@ fn names_above_subscriptions_are_told_up_to_a_limit() {
     let top = ask(&mut world, peer, "b", "LSUB \"\" top1%");
     assert!(top.contains("* LSUB (\\Noselect \\HasChildren) \"/\" top1\r\n"), "{top}");
 }
+
+/// An APPEND of many messages of `size` bytes, as a client sends it that does not wait.
+fn append_of(count: usize, size: usize, noise: &mut pillarbox::base::Rng) -> Vec<u8> {
+    let mut command = b"m APPEND INBOX".to_vec();
+    for n in 0..count {
+        let mut body = format!("Subject: number {n}\r\n\r\n").into_bytes();
+        body.extend(noise.letters_and_digits(size.saturating_sub(body.len())).into_bytes());
+        command.extend(format!(" {{{}+}}\r\n", body.len()).into_bytes());
+        command.extend(body);
+    }
+    command.extend(b"\r\n");
+    command
+}
+
+#[test]
+fn thousands_of_messages_in_one_append_are_stored_together_or_not_at_all() {
+    let mut world = World::calm(store::usual());
+    let mut noise = pillarbox::base::Rng::new(&[7; 32]);
+    let peer = logged_in(&mut world);
+    world.send(peer, &append_of(5_001, 600, &mut noise));
+    assert!(hear(&mut world, peer, "m ").contains("m NO [LIMIT]"));
+    world.send(peer, &append_of(5_000, 600, &mut noise));
+    assert!(hear(&mut world, peer, "m ").contains(" 1:5000] Stored"));
+    let status = ask(&mut world, peer, "s", "STATUS INBOX (MESSAGES UIDNEXT)");
+    assert!(status.contains("(MESSAGES 5000 UIDNEXT 5001)"), "{status}");
+    assert!(ask(&mut world, peer, "e", "EXAMINE INBOX").contains("e OK"));
+    let last = ask(&mut world, peer, "f", "FETCH 1,2500,5000 (RFC822.SIZE ENVELOPE)");
+    for n in [0, 2_499, 4_999] {
+        assert!(last.contains(&format!("RFC822.SIZE 600 ENVELOPE (NIL \"number {n}\"")), "{last}");
+    }
+    assert!(last.contains("f OK"));
+}
+
+/// Together they want four times the memory that there is for bodies; whoever holds whole messages parks them.
+#[test]
+fn many_long_appends_at_once_do_not_wait_for_each_other_for_ever() {
+    let mut world = World::calm(store::usual());
+    let mut noise = pillarbox::base::Rng::new(&[9; 32]);
+    let all: Vec<(PeerId, Vec<u8>)> =
+        (0..60).map(|_| (logged_in(&mut world), append_of(20, 30_000, &mut noise))).collect();
+    let longest = all.iter().map(|(_, bytes)| bytes.len()).max().unwrap_or(0);
+    for at in (0..longest).step_by(50_000) {
+        for (peer, bytes) in &all {
+            world.send(*peer, &bytes[at.min(bytes.len())..(at + 50_000).min(bytes.len())]);
+        }
+        world.settle();
+    }
+    for (peer, _) in &all {
+        assert!(hear(&mut world, *peer, "m ").contains("m OK [APPENDUID "));
+    }
+    let status = ask(&mut world, all[0].0, "s", "STATUS INBOX (MESSAGES)");
+    assert!(status.contains("(MESSAGES 1200)"), "{status}");
+}

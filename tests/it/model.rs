@@ -107,20 +107,23 @@ impl Model {
         }
     }
 
+    fn append(&mut self, appends: &[Append]) -> Result<(), Refused> {
+        let new: Vec<Message> = appends.iter().map(|one| message(&one.body, &one.flags)).collect();
+        let fits = self.fits(new.iter().map(|message| message.text.len() as u64).sum());
+        let mailbox = self.by_id(appends[0].mailbox).ok_or(Refused::NoMailbox)?;
+        if !fits {
+            return Err(Refused::OverQuota);
+        }
+        let modseq = mailbox.modseq + 1;
+        new.into_iter().map(|message| mailbox.show(message, modseq)).for_each(drop);
+        Ok(())
+    }
+
     fn apply(&mut self, write: &Write) -> Result<(), Refused> {
         match write {
             Write::Deliver(deliver) => self.deliver(deliver),
-            Write::Append(append) => {
-                let message = message(&append.body, &append.flags);
-                let fits = self.fits(message.text.len() as u64);
-                let mailbox = self.by_id(append.mailbox).ok_or(Refused::NoMailbox)?;
-                if !fits {
-                    return Err(Refused::OverQuota);
-                }
-                let modseq = mailbox.modseq + 1;
-                mailbox.show(message, modseq);
-                Ok(())
-            }
+            Write::Append(append) => self.append(std::slice::from_ref(append)),
+            Write::AppendAll(appends) => self.append(appends),
             Write::Flags(change) => self.flags(change),
             Write::Expunge(expunge) => {
                 let mailbox = self.by_id(expunge.mailbox).ok_or(Refused::NoMailbox)?;
@@ -365,16 +368,13 @@ impl World {
                 Write::Deliver(Deliver { body: body(text.as_bytes()), to, received: now })
             }
             4 => {
-                let text = "y".repeat(self.chance.index(60));
-                let (mailbox, flags) = (self.mailbox(), self.flag_names());
-                Write::Append(Append {
-                    account,
-                    mailbox,
-                    body: body(text.as_bytes()),
-                    flags,
-                    received: now,
-                    now,
-                })
+                let mailbox = self.mailbox();
+                let mut append = || {
+                    let body = body("y".repeat(self.chance.index(60)).as_bytes());
+                    Append { account, mailbox, body, flags: self.flag_names(), received: now, now }
+                };
+                let (one, more) = (append(), vec![append(), append()]);
+                if self.chance.one_in(2) { Write::AppendAll(more) } else { Write::Append(one) }
             }
             5..=8 => {
                 let mailbox = self.mailbox();

@@ -106,6 +106,18 @@ fn a_forgotten_vanished_is_caught() {
     caught(Bug::VanishedForgotten, Workload::Sync, &["after the resync"]);
 }
 
+/// Of our own choice: of several messages that came in one APPEND, one is not there.
+#[test]
+fn a_message_of_many_that_is_lost_is_caught() {
+    caught(Bug::LastOfManyLost, Workload::Sync, &["counts", "sees"]);
+}
+
+/// Of our own choice: COMPRESS is answered with OK, and what follows is not compressed.
+#[test]
+fn a_compress_that_is_forgotten_is_caught() {
+    caught(Bug::CompressForgotten, Workload::Sync, &["DEFLATE is none", "no reply", "hung up"]);
+}
+
 /// Of our own choice: two slices of a long body change places.
 #[test]
 fn swapped_slices_of_a_body_are_caught() {

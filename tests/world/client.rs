@@ -6,11 +6,13 @@ mod whims;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use flate2::FlushCompress;
 use pillarbox::base::Mono;
 
 use super::chance::Chance;
 use super::net::PeerId;
 use super::picture::{Cache, During, Picture, value};
+use super::squeeze::Squeeze;
 use super::wire::{self, Item, Response};
 use super::{World, corpus};
 
@@ -22,6 +24,7 @@ pub const ROUGH_PATIENCE: Duration = Duration::from_secs(40 * 60);
 enum Doing {
     Login,
     Enable,
+    Compress,
     Select {
         mailbox: String,
         resync: bool,
@@ -34,8 +37,9 @@ enum Doing {
     Body {
         uid: u32,
     },
+    /// One message, or several in one command.
     Append {
-        token: String,
+        tokens: Vec<String>,
         rest: Vec<u8>,
     },
     Idle {
@@ -86,6 +90,9 @@ pub struct Client {
     logged_in: bool,
     enabled: bool,
     wants_qresync: bool,
+    wants_compress: Option<FlushCompress>,
+    /// The connection is compressed.
+    squeeze: Option<Squeeze>,
     target: String,
     cache: Option<(String, Cache)>,
     tag: u32,
@@ -124,6 +131,8 @@ impl Client {
             logged_in: false,
             enabled: false,
             wants_qresync: chance.one_in(2),
+            wants_compress: *chance.pick(&[None, Some(FlushCompress::Partial), Some(FlushCompress::Sync)]),
+            squeeze: None,
             target: "INBOX".into(),
             cache: None,
             tag: 0,
@@ -147,7 +156,7 @@ impl Client {
     pub fn poll(&mut self, world: &mut World) {
         if let Some(peer) = self.peer {
             let bytes = world.take(peer);
-            self.buffer.extend(bytes);
+            self.hear(&bytes);
             self.read(world);
             if world.closed(peer) && self.peer == Some(peer) {
                 if self.pending.is_some() && !self.goodbye && world.is_blameless(peer) {
@@ -226,6 +235,7 @@ impl Client {
         self.goodbye = false;
         self.logged_in = false;
         self.enabled = false;
+        self.squeeze = None;
         self.selected = None;
         self.buffer.clear();
         self.opening = None;
@@ -237,6 +247,23 @@ impl Client {
     fn remember(&mut self) {
         if let (Some(mailbox), Some(cache)) = (&self.selected, self.picture.cache()) {
             self.cache = Some((mailbox.clone(), cache));
+        }
+    }
+
+    // --- the wire ---
+
+    fn hear(&mut self, bytes: &[u8]) {
+        let Some(squeeze) = &mut self.squeeze else { return self.buffer.extend(bytes) };
+        match squeeze.unpack(bytes) {
+            Ok(plain) => self.buffer.extend(plain),
+            Err(wrong) => self.complain(&wrong),
+        }
+    }
+
+    fn say(&mut self, world: &mut World, peer: PeerId, bytes: &[u8]) {
+        match &mut self.squeeze {
+            Some(squeeze) => world.send(peer, &squeeze.pack(bytes)),
+            None => world.send(peer, bytes),
         }
     }
 
@@ -339,7 +366,7 @@ impl Client {
             (Some(Pending { what: Doing::Idle { ready, .. }, .. }), _) => *ready = true,
             (Some(Pending { what: Doing::Append { rest, .. }, .. }), Some(peer)) => {
                 let rest = std::mem::take(rest);
-                world.send(peer, &rest);
+                self.say(world, peer, &rest);
             }
             _ => self.complain("a continuation that nobody asked for"),
         }
@@ -399,6 +426,13 @@ impl Client {
                 self.picture.condstore = ok;
                 self.picture.qresync = ok;
             }
+            // What came behind the OK is compressed already.
+            Doing::Compress => {
+                self.squeeze = self.wants_compress.filter(|_| ok).map(Squeeze::new);
+                let behind = std::mem::take(&mut self.buffer);
+                self.hear(&behind);
+                self.next_at = now;
+            }
             Doing::Select { mailbox, resync } if ok => {
                 if resync {
                     let result = self.picture.end_resync();
@@ -417,7 +451,7 @@ impl Client {
                 let stored = self.picture.entries.iter_mut().filter(|entry| entry.uid == uid);
                 stored.for_each(|entry| entry.flags = None);
             }
-            Doing::Append { token, .. } if ok => self.acknowledged.push(token),
+            Doing::Append { tokens, .. } if ok => self.acknowledged.extend(tokens),
             Doing::Logout => self.drop_connection(now),
             _ => {}
         }
@@ -441,18 +475,22 @@ impl Client {
                 self.next_at = world.mono.after(Duration::from_secs(60));
                 return;
             };
-            if *until <= world.mono && !*done {
-                *done = true;
-                pending.since = world.mono;
-                world.send(peer, b"DONE\r\n");
-            }
+            let ends = *until <= world.mono && !*done;
+            *done |= ends;
             let soon = world.mono.after(Duration::from_secs(20));
             self.next_at = if *done { soon } else { soon.min(*until) };
+            if ends {
+                pending.since = world.mono;
+                self.say(world, peer, b"DONE\r\n");
+            }
             return;
         }
         self.next_at = world.mono.after(Duration::from_secs(60));
         if !self.logged_in {
             return self.command(world, Doing::Login, During::Other, "LOGIN alice@box.test secret");
+        }
+        if self.wants_compress.is_some() && self.squeeze.is_none() {
+            return self.command(world, Doing::Compress, During::Other, "COMPRESS DEFLATE");
         }
         if self.wants_qresync && !self.enabled {
             return self.command(world, Doing::Enable, During::Other, "ENABLE QRESYNC");
@@ -506,7 +544,7 @@ impl Client {
     fn command(&mut self, world: &mut World, what: Doing, during: During, line: &str) {
         let tag = self.begin(world.mono, what, during, line);
         if let Some(peer) = self.peer {
-            world.send(peer, format!("{tag} {line}\r\n").as_bytes());
+            self.say(world, peer, format!("{tag} {line}\r\n").as_bytes());
         }
     }
 

@@ -99,6 +99,8 @@ pub enum Bug {
     StaleAnswerAccepted,
     VanishedForgotten,
     BodySlicesSwapped,
+    LastOfManyLost,
+    CompressForgotten,
 }
 
 thread_local! {

@@ -85,16 +85,29 @@ impl Model {
                 }
                 Ok(())
             }
+            (Write::Park { body, .. }, Done::Staged(id)) => {
+                self.staged.extend(self.token(body).map(|token| (*id, token)));
+                Ok(())
+            }
+            (Write::AppendAll(appends), Done::AppendedAll(places)) => {
+                if appends.len() != places.len() {
+                    return Err(format!("{} messages are at {} places", appends.len(), places.len()));
+                }
+                appends.iter().zip(places).try_for_each(|(append, at)| {
+                    let token = self.count_body(&append.body);
+                    self.arrive(at, token, &append.flags, true)
+                })
+            }
             (Write::Deliver(deliver), Done::Delivered(places)) => {
-                let token = self.count(write);
+                let token = self.count_body(&deliver.body);
                 places
                     .iter()
                     .zip(&deliver.to)
-                    .try_for_each(|(at, to)| self.arrive(at, token.clone(), &to.flags))
+                    .try_for_each(|(at, to)| self.arrive(at, token.clone(), &to.flags, false))
             }
             (Write::Append(append), Done::Appended(at)) => {
-                let token = self.count(write);
-                self.arrive(at, token, &append.flags)
+                let token = self.count_body(&append.body);
+                self.arrive(at, token, &append.flags, false)
             }
             (Write::Flags(change), Done::Flags { modseq, changed, modified }) => {
                 self.flags(change, *modseq, changed, modified)
@@ -108,13 +121,17 @@ impl Model {
         }
     }
 
-    /// Counts the new message that a write brings, if it brings one.
-    fn count(&mut self, write: &Write) -> Option<String> {
-        let body = match write {
-            Write::Deliver(deliver) => &deliver.body,
-            Write::Append(append) => &append.body,
-            _ => return None,
-        };
+    /// Counts the new messages that a write brings; a parked one is not new before it is shown.
+    fn count(&mut self, write: &Write) {
+        if matches!(write, Write::Park { .. }) {
+            return;
+        }
+        for body in write.bodies() {
+            self.count_body(body);
+        }
+    }
+
+    fn count_body(&mut self, body: &NewBody) -> Option<String> {
         let token = self.token(body)?;
         *self.tokens.entry(token.clone()).or_default() += 1;
         Some(token)
@@ -123,15 +140,20 @@ impl Model {
     fn token(&self, body: &NewBody) -> Option<String> {
         match body {
             NewBody::Inline { slice, .. } => corpus::token_of(&plain(slice)),
-            NewBody::Staged { body, .. } => self.staged.get(body).cloned(),
+            NewBody::Staged { body, .. } | NewBody::Parked { body, .. } => self.staged.get(body).cloned(),
         }
     }
 
-    fn arrive(&mut self, at: &Delivered, token: Option<String>, flags: &FlagNames) -> Check {
+    /// `beside`: it may be one of several of the same write.
+    fn arrive(&mut self, at: &Delivered, token: Option<String>, flags: &FlagNames, beside: bool) -> Check {
         let mailbox = self.boxes.entry(at.mailbox).or_default();
         (mailbox.owner, mailbox.validity) = (at.account, at.validity);
         mailbox.take_uid(at.uid)?;
-        mailbox.take_modseq(at.modseq)?;
+        // Messages that came in together have one modseq.
+        let together = mailbox.messages.get(&Uid(at.uid.0 - 1)).is_some_and(|last| last.modseq == at.modseq);
+        if !(together && beside) {
+            mailbox.take_modseq(at.modseq)?;
+        }
         let keywords = folded(flags).collect();
         let message = Message { token, system: flags.system, keywords, modseq: at.modseq };
         mailbox.messages.insert(at.uid, message);
@@ -311,17 +333,16 @@ impl Model {
     /// Something of the batch in flight is there: then all its new messages are.
     fn all_landed(&mut self, stored: &BTreeMap<MailboxId, Mailbox>) -> Check {
         for write in std::mem::take(&mut self.in_flight) {
-            let body = match &write {
-                Write::Deliver(deliver) => &deliver.body,
-                Write::Append(append) => &append.body,
-                _ => continue,
-            };
-            let Some(token) = self.token(body) else { continue };
-            let there = |m: &&Message| m.token.as_ref() == Some(&token);
-            if stored.values().flat_map(|mailbox| mailbox.messages.values()).find(there).is_none() {
-                return Err(format!("a batch landed in part: {token} is not there"));
+            if matches!(write, Write::Park { .. }) {
+                continue;
             }
-            *self.tokens.entry(token).or_default() += 1;
+            for token in write.bodies().filter_map(|body| self.token(body)).collect::<Vec<_>>() {
+                let there = |m: &&Message| m.token.as_ref() == Some(&token);
+                if stored.values().flat_map(|mailbox| mailbox.messages.values()).find(there).is_none() {
+                    return Err(format!("a batch landed in part: {token} is not there"));
+                }
+                *self.tokens.entry(token).or_default() += 1;
+            }
         }
         Ok(())
     }

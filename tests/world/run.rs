@@ -450,6 +450,9 @@ impl World {
         if planted(Bug::BodySlicesSwapped) {
             store::swap_slices(&self.path(), &writes);
         }
+        if planted(Bug::LastOfManyLost) {
+            store::lose_last(&self.path(), &results);
+        }
         if planted(Bug::CommitAppliedTwice)
             && let Some(life) = &mut self.life
         {

@@ -87,16 +87,12 @@ pub fn body(bytes: &[u8]) -> NewBody {
 
 /// What a write weighs in a batch.
 pub fn payload_bytes(write: &Write) -> usize {
-    let body = match write {
-        Write::Stage { slice, .. } => return slice.stored.len(),
-        Write::Deliver(deliver) => &deliver.body,
-        Write::Append(append) => &append.body,
-        _ => return 0,
-    };
-    match body {
-        NewBody::Inline { slice, .. } => slice.stored.len(),
-        NewBody::Staged { .. } => 0,
+    if let Write::Stage { slice, .. } = write {
+        return slice.stored.len();
     }
+    let inline =
+        |body: &NewBody| if let NewBody::Inline { slice, .. } = body { slice.stored.len() } else { 0 };
+    write.bodies().map(inline).sum()
 }
 
 /// All bytes of a body.
@@ -144,14 +140,19 @@ pub fn forget_modseq(path: &Path, results: &[(Ticket, Outcome)]) {
     }
 }
 
+/// Of the messages of one APPEND, the last is not there.
+pub fn lose_last(path: &Path, results: &[(Ticket, Outcome)]) {
+    for (_, outcome) in results {
+        let Ok(Done::AppendedAll(places)) = &outcome.result else { continue };
+        let Some(last) = places.last() else { continue };
+        let change = "DELETE FROM message WHERE mailbox = ?1 AND uid = ?2";
+        sql(path).execute(change, (last.mailbox.0, last.uid.0)).expect("lose");
+    }
+}
+
 /// The first two slices of a body that came in slices change places.
 pub fn swap_slices(path: &Path, writes: &[Write]) {
-    for write in writes {
-        let body = match write {
-            Write::Deliver(deliver) => &deliver.body,
-            Write::Append(append) => &append.body,
-            _ => continue,
-        };
+    for body in writes.iter().flat_map(Write::bodies) {
         let NewBody::Staged { body, size, .. } = body else { continue };
         if *size < 2 * pillarbox::base::limits::SLICE_BYTES as u64 {
             continue;

@@ -71,6 +71,7 @@ impl Session for Wrapped {
         let panics = DICE.with_borrow_mut(|(chance, panics)| chance.one_in(*panics));
         assert!(!panics, "{PLANNED}");
         match want {
+            Want::Compress if planted(Bug::CompressForgotten) => Want::Turn,
             Want::Room { until } if planted(Bug::RoomNeverWoken) => Want::Bytes { until },
             want => want,
         }

@@ -1,26 +1,47 @@
-//! APPEND (RFC 9051 section 6.3.12, UIDPLUS in RFC 4315): the message streams from the input into slices and is never held
-//! whole. What can be refused is refused before the client sends it; what comes all the same is read away.
+//! APPEND (RFC 9051 section 6.3.12, MULTIAPPEND in RFC 3502, UIDPLUS in RFC 4315): what it asks for, and whether it may.
+//! `appending` takes the messages in.
 //!
 //! Pipelined APPENDs whose messages are whole at hand are committed together with the one that is done: they share the
 //! fsync, each is still stored or refused by itself, and the replies come in order. None is waited for.
 //!
-//! A `literal8` is refused in the words that RFC 3516 section 4.4 has for a mailbox that stores no binary content: what
-//! we hand back must be the bytes that came, and BODY[] could not show a NUL in them as it must (RFC 9051 section 7.5.2).
+//! A `literal8` needs an ENABLE of UTF8=ACCEPT or IMAP4rev2, and may hold no NUL: otherwise it is refused in the words that
+//! RFC 3516 section 4.4 has for a mailbox that stores no binary content. What we hand back must be the bytes that came,
+//! and BODY[] could not show a NUL in them as it must (RFC 9051 section 7.5.2).
+//!
+//! RFC 9755 section 4 wants a message with 8-bit header fields refused that comes without such an ENABLE. We store it:
+//! imapsync, mbsync, offlineimap and Thunderbird move old mail as it is, and refusing it would lose it. No client is
+//! worse off, because the same message may come in by SMTP, and ENVELOPE shows it in encoded words.
 
-use crate::base::{MailboxId, Wall, limits};
+use crate::base::{AccountId, MailboxId, Wall, limits};
 use crate::delivery::intake::Intake;
 use crate::imap::command;
-use crate::imap::gather::{Drain, Drained, Head, literal_head};
+use crate::imap::gather::{Head, literal_head};
 use crate::imap::lex::{Bad, Parsed, Parser};
 use crate::imap::reply::{self, Reply};
 use crate::imap::server::{Core, Pause, Running};
-use crate::session::{Answer, Cx, Want};
-use crate::store::{Append, Done, FlagNames, NewBody, Refused, Write};
+use crate::session::Cx;
+use crate::store::{FlagNames, Refused, Write};
+
+use super::appending::{Appending, Coming};
 
 struct Arguments {
     mailbox: String,
+    message: Described,
+}
+
+/// What stands before the literal of one message.
+struct Described {
     flags: FlagNames,
     date: Option<Wall>,
+    /// The literal stands in `UTF8 (…)`.
+    utf8: bool,
+}
+
+/// Where the messages of one APPEND go.
+#[derive(Clone, Copy)]
+pub struct Target {
+    pub account: AccountId,
+    pub mailbox: MailboxId,
 }
 
 /// Called when the line so far ends in a literal's head. `None`: the literal is not the message, but the mailbox name,
@@ -39,25 +60,36 @@ pub fn begin(
         Err(why) => return Some(Err(reply::bad(why))),
     };
     Some(match check(arguments, head, core, cx) {
-        Ok(appending) => Ok(Box::new(appending)),
-        Err(Pause::Refuse(reply)) => Err(reply),
-        Err(_) => Err(reply::broken()),
+        Ok((target, coming)) => Ok(Box::new(Appending::new(target, coming))),
+        Err(pause) => Err(refusal(pause)),
     })
 }
 
 /// An APPEND whose line ends without a message.
 pub fn without_message(_: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
-    Err(Bad("APPEND needs the message as a literal"))
+    Err(NO_MESSAGE)
+}
+
+const NO_MESSAGE: Bad = Bad("APPEND needs the message as a literal");
+
+fn refusal(pause: Pause) -> Reply {
+    if let Pause::Refuse(reply) = pause { reply } else { reply::broken() }
 }
 
 fn names_mailbox(mut p: Parser<'_>) -> bool {
     p.space().is_ok() && p.literal_head().is_ok() && p.rest().is_empty()
 }
 
-/// `append = "APPEND" SP mailbox [SP flag-list] [SP date-time] SP literal`, up to the literal's head.
+/// `append = "APPEND" SP mailbox 1*append-message`, up to the first literal's head.
 fn arguments(p: &mut Parser<'_>) -> Parsed<Arguments> {
     p.space()?;
     let mailbox = p.mailbox()?;
+    Ok(Arguments { mailbox, message: message(p)? })
+}
+
+/// `append-message = [SP flag-list] [SP date-time] SP (literal / literal8 / utf8-literal)`, up to the literal's head, with
+/// `utf8-literal = "UTF8" SP "(" literal8 ")"` (RFC 6855 section 4).
+fn message(p: &mut Parser<'_>) -> Parsed<Described> {
     p.space()?;
     let mut flags = FlagNames::default();
     if p.peek() == Some(b'(') {
@@ -69,20 +101,43 @@ fn arguments(p: &mut Parser<'_>) -> Parsed<Arguments> {
         date = Some(p.date_time()?);
         p.space()?;
     }
-    match p.peek() {
-        Some(b'{' | b'~') => Ok(Arguments { mailbox, flags, date }),
-        _ => Err(Bad("APPEND needs the message as a literal")),
+    let utf8 = p.eat_text("UTF8 (");
+    let eight = p.eat(b'~');
+    if utf8 && !eight {
+        return Err(Bad("In UTF8 ( ) stands a literal that begins with ~"));
     }
+    p.literal_head().and_then(|_| p.end()).map_err(|_| NO_MESSAGE)?;
+    Ok(Described { flags, date, utf8 })
 }
 
 /// All that can be refused before the message comes.
-fn check(arguments: Arguments, head: Head, core: &Core, cx: &Cx<'_>) -> Result<Appending, Pause> {
+fn check(arguments: Arguments, head: Head, core: &Core, cx: &Cx<'_>) -> Result<(Target, Coming), Pause> {
     core.may_write()?;
     let account = core.login()?.account;
-    let Arguments { mailbox, flags, date } = arguments;
+    let Arguments { mailbox, message } = arguments;
     let row = cx.store.mailbox_named(account, &mailbox)?.filter(|row| !row.no_select);
     let row = row.ok_or_else(|| Pause::Refuse(reply::try_create()))?;
-    if head.eight {
+    let target = Target { account, mailbox: row.id };
+    let coming = check_message(message, head, 0, target, core, cx)?;
+    if cx.busy {
+        return Err(Pause::Refuse(reply::busy()));
+    }
+    Ok((target, coming))
+}
+
+/// `before` are the bytes of the messages that this APPEND has brought already.
+fn check_message(
+    message: Described,
+    head: Head,
+    before: u64,
+    target: Target,
+    core: &Core,
+    cx: &Cx<'_>,
+) -> Result<Coming, Pause> {
+    if message.utf8 && !core.takes_utf8() {
+        return Err(Bad("UTF8 needs ENABLE UTF8=ACCEPT first").into());
+    }
+    if head.eight && !core.takes_utf8() {
         return Err(Pause::Refuse(reply::no_binary()));
     }
     if head.size == 0 {
@@ -91,196 +146,36 @@ fn check(arguments: Arguments, head: Head, core: &Core, cx: &Cx<'_>) -> Result<A
     if head.size > cx.config.message_bytes_max {
         return Err(Pause::Refuse(reply::message_too_big()));
     }
-    let quota = cx.store.account(account)?.and_then(|row| Some((row.quota_bytes?, row.used_bytes)));
-    if quota.is_some_and(|(quota, used)| used.saturating_add(head.size) > quota) {
+    let quota = cx.store.account(target.account)?.and_then(|row| Some((row.quota_bytes?, row.used_bytes)));
+    let after = before.saturating_add(head.size);
+    if quota.is_some_and(|(quota, used)| used.saturating_add(after) > quota) {
         return Err(Pause::Refuse(reply::refused(&Refused::OverQuota)));
     }
-    if cx.busy {
-        return Err(Pause::Refuse(reply::busy()));
-    }
-    let intake = Box::new(Intake::new(cx.now.wall));
-    let received = date.unwrap_or(cx.now.wall);
-    let stage = Stage::Feed(intake);
-    let (mailbox, left) = (row.id, head.size);
-    Ok(Appending { mailbox, flags, received, head, left, invited: false, ahead: Vec::new(), stage })
+    let received = message.date.unwrap_or(cx.now.wall);
+    Ok(Coming { flags: message.flags, received, head, left: head.size, utf8: message.utf8 })
 }
 
-struct Appending {
-    mailbox: MailboxId,
-    flags: FlagNames,
-    received: Wall,
-    head: Head,
-    /// Bytes of the message that are still to come.
-    left: u64,
-    invited: bool,
-    /// Tags of the further APPENDs that are being committed with this one.
-    ahead: Vec<Box<str>>,
-    stage: Stage,
-}
-
-enum Stage {
-    /// Bytes go into the intake.
-    Feed(Box<Intake>),
-    /// A slice is being committed.
-    Staging(Box<Intake>),
-    /// The last slice of a staged body is being committed.
-    LastSlice(Box<Intake>),
-    /// The message is being committed.
-    Committing,
-    /// It is refused; the rest of the command is read away.
-    Draining(Box<Drain>, Reply),
-    /// The peer has hung up; what was staged is being discarded.
-    Leaving,
-}
-
-impl Running for Appending {
-    fn step(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
-        if self.head.waits && !std::mem::replace(&mut self.invited, true) {
-            cx.output.str("+ Go ahead\r\n");
-        }
-        loop {
-            match std::mem::replace(&mut self.stage, Stage::Leaving) {
-                Stage::Feed(intake) => self.feed(intake, core, cx)?,
-                Stage::Staging(mut intake) => {
-                    let result = answer(cx);
-                    cx.budget.give(cx.budget.held());
-                    match intake.staged(result) {
-                        Ok(()) => self.stage = Stage::Feed(intake),
-                        Err(why) => self.give_up(*intake, reply::refused(&why), cx)?,
-                    }
-                }
-                Stage::LastSlice(mut intake) => {
-                    cx.budget.give(cx.budget.held());
-                    intake.staged(answer(cx)).map_err(|why| Pause::Refuse(reply::refused(&why)))?;
-                    self.finish(*intake, core, cx)?;
-                }
-                Stage::Committing => {
-                    cx.budget.give(cx.budget.held());
-                    return self.committed(core, cx);
-                }
-                Stage::Draining(mut drain, reply) => {
-                    return match drain.read(cx.input) {
-                        Drained::Done => Err(Pause::Refuse(reply)),
-                        Drained::Hopeless => Err(Pause::Bye(reply::literal_hopeless())),
-                        Drained::More if cx.input.eof() => Err(Pause::Gone),
-                        Drained::More => {
-                            self.stage = Stage::Draining(drain, reply);
-                            Err(Pause::Wait(Want::Bytes { until: core.patience(cx) }))
-                        }
-                    };
-                }
-                Stage::Leaving => return Err(Pause::Gone),
-            }
-        }
+/// The next message of the same APPEND, as its line describes it. `count` and `before`: how many messages of how many
+/// bytes have come already.
+pub fn another(
+    line: &[u8],
+    head: Option<Head>,
+    (count, before): (usize, u64),
+    target: Target,
+    core: &Core,
+    cx: &Cx<'_>,
+) -> Result<Coming, Reply> {
+    let described = message(&mut Parser::new(line, core.names())).map_err(reply::bad)?;
+    let head = head.ok_or_else(|| reply::bad(NO_MESSAGE))?;
+    if count >= limits::MULTIAPPEND_MESSAGES_MAX {
+        return Err(reply::no("LIMIT", "One APPEND takes 5,000 messages, send the others in another"));
     }
-}
-
-impl Appending {
-    /// Takes what is at hand; at the end of the message, what must follow is the end of the line.
-    fn feed(&mut self, mut intake: Box<Intake>, core: &Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
-        if self.left == 0 {
-            return self.end(intake, core, cx);
-        }
-        let waiting = cx.input.peek();
-        let wanted = usize::try_from(self.left).unwrap_or(usize::MAX).min(waiting.len());
-        let taken = intake.feed(waiting.get(..wanted).unwrap_or_default(), cx.budget);
-        cx.input.consume(taken);
-        self.left -= taken as u64;
-        if taken > 0 && taken == wanted {
-            self.stage = Stage::Feed(intake);
-            return Ok(());
-        }
-        if wanted > 0
-            && let Some(write) = intake.stage()
-        {
-            self.stage = Stage::Staging(intake);
-            return Err(Pause::Wait(Want::Commit { write }));
-        }
-        self.more(intake, core, cx)
-    }
-
-    /// Waits for bytes, or for memory, which comes as bytes that are looked at again.
-    fn more(&mut self, intake: Box<Intake>, core: &Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
-        if !cx.input.eof() || !cx.input.is_empty() {
-            self.stage = Stage::Feed(intake);
-            return Err(Pause::Wait(Want::Bytes { until: core.patience(cx) }));
-        }
-        match intake.abandon() {
-            Some(write) => Err(Pause::Wait(Want::Commit { write })),
-            None => Err(Pause::Gone),
-        }
-    }
-
-    fn end(&mut self, intake: Box<Intake>, core: &Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
-        let length = match cx.input.peek() {
-            [b'\n', ..] => 1,
-            [b'\r', b'\n', ..] => 2,
-            [] | [b'\r'] => return self.more(intake, core, cx),
-            _ => {
-                let why = Bad("APPEND takes one message, and nothing behind it");
-                return self.give_up(*intake, reply::bad(why), cx);
-            }
-        };
-        cx.input.consume(length);
-        self.finish(*intake, core, cx)
-    }
-
-    /// The message is refused: what was staged is discarded, what still comes is read away.
-    fn give_up(&mut self, intake: Intake, reply: Reply, cx: &mut Cx<'_>) -> Result<(), Pause> {
-        cx.budget.give(cx.budget.held());
-        self.stage = Stage::Draining(Box::new(Drain::literal(self.left)), reply);
-        match intake.abandon() {
-            Some(write) => Err(Pause::Wait(Want::Commit { write })),
-            None => Ok(()),
-        }
-    }
-
-    fn finish(&mut self, intake: Intake, core: &Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
-        let body = match intake.finish() {
-            Ok(body) => body,
-            Err(last) => {
-                self.stage = Stage::LastSlice(Box::new(last.intake));
-                return Err(Pause::Wait(Want::Commit { write: last.write }));
-            }
-        };
-        let mut writes = vec![self.write(body, core, cx)?];
-        while writes.len() < limits::APPENDS_AHEAD_MAX
-            && let Some((tag, write)) = at_hand(core, cx)
-        {
-            self.ahead.push(tag);
-            writes.push(write);
-        }
-        self.stage = Stage::Committing;
-        Err(Pause::Wait(Want::CommitEach { writes }))
-    }
-
-    /// All are answered: the first reply is this command's, the others follow it.
-    fn committed(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
-        let results = match cx.answer.take() {
-            Some(Answer::CommitEach(results)) => results,
-            _ => return Err(Pause::Refuse(reply::broken())),
-        };
-        let mut replies = results.into_iter().map(|result| appended(result, cx));
-        let first = replies.next().unwrap_or_else(reply::broken);
-        core.ahead = std::mem::take(&mut self.ahead).into_iter().zip(replies).collect();
-        Ok(first)
-    }
-
-    fn write(&mut self, body: NewBody, core: &Core, cx: &Cx<'_>) -> Result<Write, Pause> {
-        Ok(Write::Append(Append {
-            account: core.login()?.account,
-            mailbox: self.mailbox,
-            body,
-            flags: std::mem::take(&mut self.flags),
-            received: self.received,
-            now: cx.now.wall,
-        }))
-    }
+    check_message(described, head, before, target, core, cx).map_err(refusal)
 }
 
 /// A further APPEND that is at hand to its last byte and that nothing speaks against. Whatever is not quite so is left
 /// to its own turn.
-fn at_hand(core: &Core, cx: &mut Cx<'_>) -> Option<(Box<str>, Write)> {
+pub fn at_hand(core: &Core, cx: &mut Cx<'_>) -> Option<(Box<str>, Write)> {
     let waiting = cx.input.peek();
     let line = waiting.split_inclusive(|&byte| byte == b'\n').next()?;
     let head = literal_head(line).filter(|head| !head.waits && !head.eight)?;
@@ -291,8 +186,8 @@ fn at_hand(core: &Core, cx: &mut Cx<'_>) -> Option<(Box<str>, Write)> {
     let tag: Box<str> = p.tag().ok()?.into();
     p.space().ok()?;
     command::find(&mut p).filter(|row| row.verb == "APPEND" && !names_mailbox(p.clone()))?;
-    let mut next = check(arguments(&mut p).ok()?, head, core, cx).ok()?;
-    let Stage::Feed(mut intake) = std::mem::replace(&mut next.stage, Stage::Committing) else { return None };
+    let (target, coming) = check(arguments(&mut p).ok()?, head, core, cx).ok()?;
+    let mut intake = Intake::new(cx.now.wall);
     let held = cx.budget.held();
     if intake.feed(message, cx.budget) < message.len() {
         cx.budget.give(cx.budget.held() - held);
@@ -300,24 +195,5 @@ fn at_hand(core: &Core, cx: &mut Cx<'_>) -> Option<(Box<str>, Write)> {
     }
     let body = intake.finish().ok()?;
     cx.input.consume(length);
-    Some((tag, next.write(body, core, cx).ok()?))
-}
-
-fn appended(result: Result<Done, Refused>, cx: &mut Cx<'_>) -> Reply {
-    match result {
-        Ok(Done::Appended(at)) => {
-            cx.gauges.messages_appended += 1;
-            reply::ok("Stored").with_code(format!("APPENDUID {} {}", at.validity, at.uid))
-        }
-        Ok(_) => reply::broken(),
-        Err(Refused::NoMailbox) => reply::try_create(),
-        Err(why) => reply::refused(&why),
-    }
-}
-
-fn answer(cx: &mut Cx<'_>) -> Result<Done, Refused> {
-    match cx.answer.take() {
-        Some(Answer::Commit(result)) => result,
-        _ => Err(Refused::Broken("a commit was not answered".into())),
-    }
+    Some((tag, Write::Append(coming.whole(target, body, cx.now.wall))))
 }

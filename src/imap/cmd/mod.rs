@@ -10,6 +10,7 @@ use super::reply::{self, Reply};
 use super::server::{Core, Pause, Running};
 
 pub mod append;
+mod appending;
 pub mod basic;
 pub mod compress;
 pub mod copy;

@@ -57,20 +57,48 @@ pub fn deliver(tx: &mut Tx<'_>, deliver: &Deliver) -> Applied {
     let mut delivered = Vec::with_capacity(deliver.to.len());
     for target in &deliver.to {
         check_quota(tx, target.account, size)?;
-        let mailbox = place(tx, target)?;
+        let mut mailbox = place(tx, target)?;
         let shown = Arrival { body, size, received: deliver.received, saved: deliver.received };
-        delivered.push(show(tx, mailbox, target.account, &target.flags, &shown)?);
+        delivered.push(show(tx, &mut mailbox, target.account, &target.flags, &shown)?);
+        mailbox.save(tx, target.account)?;
     }
     Ok(Done::Delivered(delivered))
 }
 
 pub fn append(tx: &mut Tx<'_>, append: &Append) -> Applied {
     tx.needs_room()?;
-    let mailbox = State::load_for(tx, append.mailbox, append.account)?;
+    let mut mailbox = State::load_for(tx, append.mailbox, append.account)?;
     let (body, size) = put_body(tx, &append.body, 1)?;
     check_quota(tx, append.account, size)?;
     let shown = Arrival { body, size, received: append.received, saved: append.now };
-    Ok(Done::Appended(show(tx, mailbox, append.account, &append.flags, &shown)?))
+    let appended = show(tx, &mut mailbox, append.account, &append.flags, &shown)?;
+    mailbox.save(tx, append.account)?;
+    Ok(Done::Appended(appended))
+}
+
+/// All go into the mailbox of the first.
+pub fn append_all(tx: &mut Tx<'_>, appends: &[Append]) -> Applied {
+    tx.needs_room()?;
+    let Some(first) = appends.first() else { return Ok(Done::AppendedAll(Vec::new())) };
+    let mut mailbox = State::load_for(tx, first.mailbox, first.account)?;
+    let mut appended = Vec::with_capacity(appends.len());
+    let mut bytes = 0_u64;
+    for append in appends {
+        let (body, size) = put_body(tx, &append.body, 1)?;
+        bytes = bytes.saturating_add(size);
+        let shown = Arrival { body, size, received: append.received, saved: append.now };
+        appended.push(show(tx, &mut mailbox, first.account, &append.flags, &shown)?);
+    }
+    check_quota(tx, first.account, bytes)?;
+    mailbox.save(tx, first.account)?;
+    Ok(Done::AppendedAll(appended))
+}
+
+pub fn park(tx: &mut Tx<'_>, body: &NewBody, now: Wall) -> Applied {
+    tx.needs_room()?;
+    let (body, _) = put_body(tx, body, 0)?;
+    tx.execute("UPDATE body SET staged = ?2 WHERE id = ?1", (body, now))?;
+    Ok(Done::Staged(body))
 }
 
 struct Arrival {
@@ -80,9 +108,10 @@ struct Arrival {
     saved: Wall,
 }
 
+/// The caller saves the mailbox.
 fn show(
     tx: &mut Tx<'_>,
-    mut mailbox: State,
+    mailbox: &mut State,
     account: AccountId,
     flags: &FlagNames,
     arrival: &Arrival,
@@ -96,9 +125,7 @@ fn show(
         received: arrival.received,
         saved: arrival.saved,
     };
-    let delivered = mailbox.show(tx, account, &shown)?;
-    mailbox.save(tx, account)?;
-    Ok(delivered)
+    mailbox.show(tx, account, &shown)
 }
 
 /// The mailbox that a target means, made if it is missing.
@@ -132,6 +159,14 @@ fn put_body(tx: &mut Tx<'_>, body: &NewBody, refs: usize) -> Applied<(BodyId, u6
             tx.execute(sql, (body, sha256.as_slice(), refs))?;
             put_summary(tx.db, *body, summary)?;
             Ok((*body, *size))
+        }
+        NewBody::Parked { body, size } => {
+            let sql = "UPDATE body SET staged = NULL, refs = ?2
+                WHERE id = ?1 AND size = ?3 AND sha256 IS NOT NULL AND staged IS NOT NULL AND refs = 0";
+            match tx.execute(sql, (body, refs, signed(*size)))? {
+                1 => Ok((*body, *size)),
+                _ => Err(Refused::NoBody.into()),
+            }
         }
     }
 }

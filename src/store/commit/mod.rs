@@ -100,8 +100,8 @@ pub struct Ids {
 
 impl Ids {
     /// At the beginning of a batch, outside any savepoint.
-    fn reserve(&mut self, db: &Connection, writes: usize) -> Result<(), StoreError> {
-        let needed = i64::try_from(writes).unwrap_or(i64::MAX);
+    fn reserve(&mut self, db: &Connection, bodies: usize) -> Result<(), StoreError> {
+        let needed = i64::try_from(bodies).unwrap_or(i64::MAX);
         if self.end - self.next >= needed {
             return Ok(());
         }
@@ -185,7 +185,7 @@ fn attempt(writer: &mut Writer, batch: &[(Ticket, Write)]) -> Result<Vec<Outcome
 fn within_transaction(writer: &mut Writer, batch: &[(Ticket, Write)]) -> Result<Vec<Outcome>, StoreError> {
     let Writer { db, ids, disk, before_each, .. } = writer;
     db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    ids.reserve(db, batch.len())?;
+    ids.reserve(db, batch.iter().map(|(_, write)| write.bodies().count().max(1)).sum())?;
     let room = !batch.iter().any(|(_, write)| grows(write)) || disk.make_room(db)?;
     let mut outcomes = Vec::with_capacity(batch.len());
     for (_, write) in batch {
@@ -262,7 +262,7 @@ fn refused(why: Refused) -> Outcome {
 /// Whether a write brings bodies or rows that are refused while the disk reserve is reached. Everything else must go
 /// through, so that a full disk can be emptied.
 fn grows(write: &Write) -> bool {
-    matches!(write, Write::Stage { .. } | Write::Deliver(_) | Write::Append(_) | Write::Copy(_))
+    matches!(write, Write::Stage { .. } | Write::Copy(_)) || write.bodies().next().is_some()
 }
 
 fn apply(tx: &mut Tx<'_>, write: &Write) -> Applied {
@@ -271,6 +271,8 @@ fn apply(tx: &mut Tx<'_>, write: &Write) -> Applied {
         Write::Discard { body } => arrive::discard(tx, *body),
         Write::Deliver(deliver) => arrive::deliver(tx, deliver),
         Write::Append(append) => arrive::append(tx, append),
+        Write::AppendAll(appends) => arrive::append_all(tx, appends),
+        Write::Park { body, now } => arrive::park(tx, body, *now),
         Write::Flags(change) => flags::change(tx, change),
         Write::Expunge(expunge) => expunge::expunge(tx, expunge),
         Write::Copy(transfer) => transfer::copy(tx, transfer),

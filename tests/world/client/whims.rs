@@ -138,20 +138,35 @@ impl Client {
     }
 
     fn append(&mut self, world: &mut World) {
-        self.tokens += 1;
-        let token = format!("append-{}-{}", self.name, self.tokens);
-        let size = if self.chance.one_in(15) { 300_000 } else { 400 + self.chance.index(6_000) };
-        let body = corpus::token(&token, size);
+        let (token, body) = self.message();
         let mailbox = *self.chance.pick(&MAILBOXES);
         // A non-synchronizing literal may hold 4096 bytes where LITERAL- is what is offered (RFC 7888 section 4).
         let sync = body.len() > 4096 || self.chance.one_in(2);
         let line = format!("APPEND {mailbox} (\\Seen) {{{}{}}}", body.len(), if sync { "" } else { "+" });
-        let body = [body, b"\r\n".to_vec()].concat();
-        let (now, rest) = if sync { (Vec::new(), body) } else { (body, Vec::new()) };
-        let tag = self.begin(world.mono, Doing::Append { token, rest }, During::Other, &line);
-        if let Some(peer) = self.peer {
-            world.send(peer, &[format!("{tag} {line}\r\n").as_bytes(), &now].concat());
+        let (mut tokens, mut rest) = (vec![token], body);
+        // Several in one command (RFC 3502), or one.
+        let more = if self.chance.one_in(3) { 1 + self.chance.index(6) } else { 0 };
+        for _ in 0..more {
+            let (token, body) = self.message();
+            let flags = *self.chance.pick(&["", " (\\Flagged blue)"]);
+            rest.extend(format!("{flags} {{{}+}}\r\n", body.len()).into_bytes());
+            rest.extend(body);
+            tokens.push(token);
         }
+        rest.extend(b"\r\n");
+        let (now, rest) = if sync { (Vec::new(), rest) } else { (rest, Vec::new()) };
+        let tag = self.begin(world.mono, Doing::Append { tokens, rest }, During::Other, &line);
+        if let Some(peer) = self.peer {
+            self.say(world, peer, &[format!("{tag} {line}\r\n").as_bytes(), &now].concat());
+        }
+    }
+
+    fn message(&mut self) -> (String, Vec<u8>) {
+        self.tokens += 1;
+        let token = format!("append-{}-{}", self.name, self.tokens);
+        let size = if self.chance.one_in(15) { 300_000 } else { 400 + self.chance.index(6_000) };
+        let body = corpus::token(&token, size);
+        (token, body)
     }
 
     fn change_mailbox(&mut self, world: &mut World) {
