@@ -53,6 +53,16 @@ pub const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
 pub const SWEEP_AGAIN: Duration = Duration::from_secs(1);
 /// The first sweep after the start: not before the first clients are served.
 pub const SWEEP_AFTER_START: Duration = Duration::from_secs(5);
+/// When new mail is taken into the search index: after it has been quiet this long.
+pub const INDEX_AFTER: Duration = Duration::from_millis(1_000);
+/// Messages that may wait for the index while others keep the writer busy. A search reads some thousand in a second.
+pub const INDEX_BACKLOG: usize = 2_000;
+/// Rest between two writes of the index while others have work for the writer: they get most of its time.
+pub const INDEX_PAUSE: Duration = Duration::from_millis(60);
+/// After the writer has answered others: they may go on before indexing does.
+pub const INDEX_GIVE_WAY: Duration = Duration::from_millis(5);
+/// How soon it is tried again after the disk was full or could not be read.
+pub const INDEX_AGAIN: Duration = Duration::from_secs(600);
 /// A wall clock before this (2026-11-01, before this source was written) is not set.
 pub const CLOCK_FLOOR_UNIX: i64 = 1_793_491_200;
 
@@ -127,6 +137,19 @@ pub const WORKS_MAX: usize = 8;
 pub const THREAD_ANCESTORS_MAX: usize = 10_000;
 /// Uids that one flag change or expunge commits at once; a longer one is several commits.
 pub const UIDS_PER_WRITE_MAX: u64 = 5_000;
+
+/// Bodies and words of the full-text index in one write, and bytes of messages that are read for it at once: the writer
+/// is held for some ten milliseconds, and the reader thread for less.
+pub const INDEX_BODIES_PER_WRITE: usize = 64;
+pub const INDEX_TOKENS_PER_WRITE: usize = 24_000;
+pub const INDEX_BYTES_PER_SLICE: u64 = 256 * 1024;
+/// Different trigrams of one message past which it is not indexed but read by every search. Letters and digits alone
+/// have 46,656; a message with more than this is no prose in any script.
+pub const INDEX_TOKENS_PER_BODY_MAX: usize = 64 * 1024;
+/// Words that one search asks the index for; what a longer program says beyond is left to the judge.
+pub const INDEX_WORDS_PER_SEARCH_MAX: usize = 64;
+/// Messages whose words one slice of a search looks up: some milliseconds even for common ones.
+pub const INDEX_LOOKUP_BODIES: usize = 32_768;
 
 // --- mime ---
 
@@ -231,6 +254,8 @@ pub const FETCH_FIELD_NAMES_MAX: usize = 256;
 pub const HEADER_FIELD_NAME_BYTES_MAX: usize = 256;
 /// Ranges of uids in one VANISHED (EARLIER) response.
 pub const FETCH_VANISHED_RANGES_MAX: usize = 1_000;
+/// How often a client is told that its search goes on; RFC 9585 section 4 recommends 10 to 15 seconds.
+pub const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 /// Keys of one SEARCH, lists and operands counted.
 pub const SEARCH_KEYS_MAX: usize = 1_000;
 /// Criteria of one SORT. Nine are known, and each can be reversed.

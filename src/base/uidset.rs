@@ -125,6 +125,24 @@ impl UidSet {
 }
 
 impl UidSet {
+    /// The numbers in either set, in one pass over both.
+    #[must_use]
+    pub fn union(&self, other: &UidSet) -> UidSet {
+        let mut all = UidSet::new();
+        let (mut a, mut b) = (self.ranges.iter().peekable(), other.ranges.iter().peekable());
+        loop {
+            let from_a = match (a.peek(), b.peek()) {
+                (Some(x), Some(y)) => x <= y,
+                (Some(_), None) => true,
+                (None, Some(_)) => false,
+                (None, None) => return all,
+            };
+            if let Some(&(first, last)) = if from_a { a.next() } else { b.next() } {
+                all.insert_range(first, last);
+            }
+        }
+    }
+
     /// The numbers of this set that are not in `other`, in one pass over both.
     #[must_use]
     pub fn without(&self, other: &UidSet) -> UidSet {

@@ -105,6 +105,9 @@ pub fn rebuild(call: &Call) -> Result<Report, Trouble> {
         count = at.total;
         bar.show(at.done, at.total);
     })?;
+    let reader = Reader::open(&db)?;
+    writer.rebuild_index(&reader, &mut |at: Progress| bar.show(at.done, at.total))?;
+    drop(reader);
     let brought_home: Result<(), StoreError> = writer.checkpoint(true);
     brought_home?;
     drop(bar);

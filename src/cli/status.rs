@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::io::ask::Asking;
 use crate::io::frame::{Answer, Request};
 use crate::io::lock::beside;
-use crate::store::Reader;
+use crate::store::{IndexMode, Reader};
 
 use super::args::Call;
 use super::json::Json;
@@ -25,6 +25,12 @@ pub fn run(call: &Call) -> Result<Report, Trouble> {
         ("file-bytes", length("")),
         ("log-bytes", length("-wal")),
     ];
+    let index = store.index_progress()?;
+    let state = match index.mode {
+        IndexMode::Off => "off",
+        IndexMode::On => "on",
+        IndexMode::Emptying => "being removed",
+    };
     let server = match Asking::connect(&db) {
         Some(mut server) => match server.ask(&Request::Status)? {
             Answer::Status(rows) => Some(rows),
@@ -36,12 +42,16 @@ pub fn run(call: &Call) -> Result<Report, Trouble> {
     for (name, count) in counts {
         let _ = writeln!(text, "{name}: {count}");
     }
+    let _ = writeln!(text, "search-index: {state} ({} indexed, {} waiting)", index.indexed, index.waiting);
     let _ = writeln!(text, "server: {}", if server.is_some() { "running" } else { "not running" });
     for (name, value) in server.iter().flatten() {
         let _ = writeln!(text, "  {name}: {value}");
     }
     let mut fields = vec![("file", Json::text(db.display().to_string()))];
     fields.extend(counts.map(|(name, count)| (name, Json::number(count))));
+    fields.push(("search-index", Json::text(state)));
+    fields.push(("indexed", Json::number(index.indexed)));
+    fields.push(("waiting-for-index", Json::number(index.waiting)));
     fields.push(("running", Json::Bool(server.is_some())));
     fields.push(("server", Json::maybe(server.as_deref().map(rows_as_json))));
     Ok(Report::new(text, Json::object(fields)))

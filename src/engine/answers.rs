@@ -18,6 +18,7 @@ pub(super) enum Author {
     Admin,
     /// The engine's own chores: nobody waits.
     Engine,
+    Indexer,
 }
 
 impl Engine {
@@ -83,6 +84,9 @@ impl Engine {
     /// author is still there.
     pub(super) fn committed(&mut self, now: Now, results: Vec<(Ticket, Outcome)>) {
         for (ticket, outcome) in results {
+            if self.authors.get(&ticket) != Some(&Author::Indexer) {
+                self.note_for_index(now, &outcome);
+            }
             self.settled(ticket, outcome.result);
             for mailbox in outcome.mailboxes {
                 self.hint(Watch::Mailbox(mailbox));
@@ -111,6 +115,9 @@ impl Engine {
     fn settled(&mut self, ticket: Ticket, result: Result<Done, Refused>) {
         let Some(author) = self.authors.remove(&ticket) else { return };
         self.in_flight -= 1;
+        if self.in_flight == 0 {
+            self.writer_is_free();
+        }
         match author {
             Author::Admin => self.effects.push(Effect::Admin { ticket, result }),
             Author::Engine => match result {
@@ -118,6 +125,7 @@ impl Engine {
                 Ok(_) => {}
                 Err(why) => log::warn!("a chore was refused: {why:?}"),
             },
+            Author::Indexer => self.index_written(result),
             Author::Conn(id) => self.answer_commit(id, ticket, result),
         }
     }

@@ -19,7 +19,11 @@ impl Engine {
                 Due::Conn(id) => self.expire(now, id),
                 Due::Password(ticket) => self.hash_held(now, ticket),
                 Due::Dns(ticket) => self.dns_timed_out(now, ticket),
-                Due::Start => self.deadlines.add(now.mono.after(SWEEP_AFTER_START), Due::Sweep),
+                Due::Start => {
+                    self.deadlines.add(now.mono.after(SWEEP_AFTER_START), Due::Sweep);
+                    self.begin_indexing(now);
+                }
+                Due::Index => self.index_on(now),
                 Due::Sweep => {
                     self.deadlines.add(now.mono.after(SWEEP_INTERVAL), Due::Sweep);
                     self.sweep(now);

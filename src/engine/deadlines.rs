@@ -17,6 +17,8 @@ pub(super) enum Due {
     Sweep,
     /// The last sweep left something over.
     SweepOn,
+    /// The search index.
+    Index,
     /// The grace period after `Stop` is over.
     Stop,
 }

@@ -16,6 +16,7 @@ mod conn;
 mod crowd;
 mod deadlines;
 mod deflate;
+mod indexing;
 mod passwords;
 mod resolver;
 mod tls;
@@ -213,6 +214,7 @@ pub struct Engine {
     compressed: usize,
     gauges: Gauges,
 
+    indexing: indexing::Indexing,
     last_ticket: u64,
     /// Open questions of conversations.
     asked: BTreeMap<Ticket, ConnId>,
@@ -260,6 +262,7 @@ impl Engine {
             deflater: deflate::Deflater::default(),
             compressed: 0,
             gauges: Gauges::default(),
+            indexing: indexing::Indexing::default(),
             last_ticket: 0,
             asked: BTreeMap::new(),
             authors: BTreeMap::new(),
@@ -360,7 +363,11 @@ impl Engine {
             Event::Sent { conn, count } => self.sent(conn, count),
             Event::Committed { results } => self.committed(now, results),
             Event::CommitFailed { tickets, error } => self.commit_failed(tickets, &error),
-            Event::Read { ticket, result } => self.answer(ticket, Answer::Read(result)),
+            Event::Read { ticket, result } => {
+                if !self.index_answered(now, ticket, &result) {
+                    self.answer(ticket, Answer::Read(result));
+                }
+            }
             Event::Hashed { ticket, matched } => self.passwords.hashed(ticket, matched),
             Event::Datagram { socket, from, bytes } => self.resolver.received(socket, from, bytes),
             Event::Reload => self.reload = true,

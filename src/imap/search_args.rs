@@ -3,8 +3,8 @@
 
 use crate::base::{ModSeq, UidSet, Wall, limits};
 use crate::mime::charset;
-use crate::store::Flags;
 use crate::store::search::{Key, Program};
+use crate::store::{EnvelopeField, Flags};
 
 use super::command::By;
 use super::lex::{Bad, Parsed, Parser, Set};
@@ -217,8 +217,11 @@ impl Grammar {
                 self.modseq = true;
                 modseq(p)?
             }
-            // FROM, TO, CC, BCC, SUBJECT: the field of that name.
-            _ => Key::Header(word.to_ascii_lowercase(), self.text(p)?),
+            "FROM" => Key::Envelope(EnvelopeField::From, self.text(p)?),
+            "TO" => Key::Envelope(EnvelopeField::To, self.text(p)?),
+            "CC" => Key::Envelope(EnvelopeField::Cc, self.text(p)?),
+            "BCC" => Key::Envelope(EnvelopeField::Bcc, self.text(p)?),
+            _ => Key::Envelope(EnvelopeField::Subject, self.text(p)?),
         })
     }
 
@@ -355,11 +358,11 @@ mod tests {
             ("SENTBEFORE 23-Nov-2026", Key::Sent(None, Some(DAY_OF_TEST))),
             ("SENTON 23-Nov-2026", Key::Sent(Some(DAY_OF_TEST), Some(DAY_OF_TEST + 1))),
             ("SENTSINCE 23-Nov-2026", Key::Sent(Some(DAY_OF_TEST), None)),
-            ("FROM smith", Key::Header(text("from"), text("smith"))),
-            ("TO \"a b\"", Key::Header(text("to"), text("a b"))),
-            ("CC {3}\r\nx\"y", Key::Header(text("cc"), text("x\"y"))),
-            ("BCC x", Key::Header(text("bcc"), text("x"))),
-            ("SUBJECT x", Key::Header(text("subject"), text("x"))),
+            ("FROM smith", Key::Envelope(EnvelopeField::From, text("smith"))),
+            ("TO \"a b\"", Key::Envelope(EnvelopeField::To, text("a b"))),
+            ("CC {3}\r\nx\"y", Key::Envelope(EnvelopeField::Cc, text("x\"y"))),
+            ("BCC x", Key::Envelope(EnvelopeField::Bcc, text("x"))),
+            ("SUBJECT x", Key::Envelope(EnvelopeField::Subject, text("x"))),
             ("HEADER X-Spam \"\"", Key::Header(text("X-Spam"), text(""))),
             ("BODY отпуск", Key::Body(text("отпуск"))),
             ("TEXT x", Key::Text(text("x"))),

@@ -91,7 +91,7 @@ pub trait Running: Send {
         false
     }
 
-    /// It is in the middle of a literal to the client: anything else that we said now would be taken for a part of it.
+    /// It is in the middle of a literal or a line to the client: anything else that we said now would be taken for a part of it.
     fn in_literal(&self) -> bool {
         false
     }

@@ -230,6 +230,23 @@ impl Columns {
         uids.into_iter().collect()
     }
 
+    /// The bodies above `after`, at most `most` messages of them: the first and the last.
+    pub fn stretch(&self, after: BodyId, most: usize) -> Option<(BodyId, BodyId)> {
+        let from = self.by_body.partition_point(|place| self.body(*place) <= after);
+        let last = from.saturating_add(most).min(self.len()).checked_sub(1).filter(|last| *last >= from)?;
+        Some((self.body(self.by_body[from]), self.body(self.by_body[last])))
+    }
+
+    /// The uids of all bodies in `first..=last`, gone ones among them.
+    pub fn uids_between(&self, first: BodyId, last: BodyId) -> UidSet {
+        let from = self.by_body.partition_point(|place| self.body(*place) < first);
+        let to = self.by_body.partition_point(|place| self.body(*place) <= last);
+        let places = self.by_body.get(from..to).unwrap_or_default();
+        let mut uids: Vec<u32> = places.iter().map(|place| self.uid(*place).0).collect();
+        uids.sort_unstable();
+        uids.into_iter().collect()
+    }
+
     /// How many messages there are places for.
     pub fn len(&self) -> usize {
         self.uids.len()

@@ -7,9 +7,10 @@
 use crate::base::limits;
 use crate::mime::{date, header, text, words};
 
-use super::StoreError;
+use super::envelope;
 use super::scan::{Scan, contains};
 use super::search::{Key, Message, Program};
+use super::{EnvelopeField, StoreError};
 
 /// A program made ready to judge many messages.
 pub struct Judge {
@@ -46,6 +47,8 @@ struct Needles {
 
 enum Node {
     Plain(Key),
+    /// What ENVELOPE shows has this text, folded.
+    Envelope(EnvelopeField, String),
     Header(usize),
     Body(usize),
     Text(usize),
@@ -78,8 +81,17 @@ impl Judge {
         most: u64,
     ) -> Result<Judged, StoreError> {
         let needles = &self.needles;
-        let mut trial =
-            Trial { needles, message, read: 0, most, header: None, first: None, scan, bodies: None };
+        let mut trial = Trial {
+            needles,
+            message,
+            read: 0,
+            most,
+            envelope: None,
+            header: None,
+            first: None,
+            scan,
+            bodies: None,
+        };
         let holds = trial.holds(&self.root);
         match (holds, trial.scan) {
             (Ok(holds), _) => Ok(Judged::Holds(holds, trial.read)),
@@ -102,9 +114,12 @@ impl Needles {
             list.len() - 1
         };
         match key {
-            Key::Header(name, text) => {
-                self.header.push((name.clone(), text::fold(text)));
-                Node::Header(self.header.len() - 1)
+            Key::Header(name, text) => self.header(name, text),
+            // That there is such a field is all that is asked.
+            Key::Envelope(field, text) if text.is_empty() => self.header(field.name(), text),
+            // What ENVELOPE shows is at hand; only where it does not have the text, the header is read.
+            Key::Envelope(field, text) => {
+                Node::Any(vec![Node::Envelope(*field, text::fold(text)), self.header(field.name(), text)])
             }
             Key::Body(text) => Node::Body(place(&mut self.body, text)),
             Key::Text(text) => Node::Text(place(&mut self.text, text)),
@@ -125,6 +140,11 @@ impl Needles {
         }
     }
 
+    fn header(&mut self, name: &str, text: &str) -> Node {
+        self.header.push((name.to_owned(), text::fold(text)));
+        Node::Header(self.header.len() - 1)
+    }
+
     fn all(&mut self, keys: &[Key]) -> Node {
         let mut nodes: Vec<Node> = keys.iter().map(|key| self.node(key)).collect();
         nodes.sort_by_key(Node::cost);
@@ -137,7 +157,7 @@ impl Node {
     fn keys(&self) -> usize {
         match self {
             Node::Plain(Key::Keyword(..)) => 8,
-            Node::Plain(_) | Node::Header(_) | Node::Body(_) | Node::Text(_) => 1,
+            Node::Plain(_) | Node::Envelope(..) | Node::Header(_) | Node::Body(_) | Node::Text(_) => 1,
             Node::Not(node) => node.keys(),
             Node::Any(nodes) | Node::All(nodes) => nodes.iter().map(Node::keys).sum(),
         }
@@ -147,7 +167,7 @@ impl Node {
     fn cost(&self) -> u8 {
         match self {
             Node::Plain(Key::Keyword(..)) => 1,
-            Node::Plain(Key::Sent(..)) => 2,
+            Node::Plain(Key::Sent(..)) | Node::Envelope(..) => 2,
             Node::Plain(_) => 0,
             Node::Header(_) => 3,
             Node::Body(_) | Node::Text(_) => 4,
@@ -164,6 +184,7 @@ struct Trial<'a> {
     read: u64,
     /// Of the body is read no more than this.
     most: u64,
+    envelope: Option<Vec<u8>>,
     /// For each header needle, whether it is there.
     header: Option<Vec<bool>>,
     /// The first slice of the body.
@@ -182,6 +203,9 @@ impl Trial<'_> {
     fn holds(&mut self, node: &Node) -> Result<bool, Stop> {
         Ok(match node {
             Node::Plain(key) => self.plain(key)?,
+            Node::Envelope(field, needle) => {
+                contains(&text::fold(&envelope::shown(self.envelope()?, *field)), needle)
+            }
             Node::Header(place) => self.headers()?.get(*place).copied().unwrap_or(false),
             Node::Body(place) => self.bodies()?.body.get(*place).copied().unwrap_or(false),
             Node::Text(place) => self.bodies()?.text.get(*place).copied().unwrap_or(false),
@@ -221,13 +245,22 @@ impl Trial<'_> {
             Key::Received(from, to) => within(message.received(), *from, *to),
             Key::Saved(from, to) => within(message.saved(), *from, *to),
             Key::Sent(from, to) => {
-                let day = date_of(&message.envelope()?).and_then(|value| date::day(&value));
+                let day = date_of(self.envelope()?).and_then(|value| date::day(&value));
                 day.is_some_and(|day| within(day, *from, *to))
             }
             Key::ModSeq(least) => message.modseq() >= *least,
             // Made into nodes of their own.
-            Key::Header(..) | Key::Body(_) | Key::Text(_) | Key::Not(_) | Key::Or(..) | Key::And(_) => false,
+            Key::Envelope(..) | Key::Header(..) | Key::Body(_) | Key::Text(_) => false,
+            Key::Not(_) | Key::Or(..) | Key::And(_) => false,
         })
+    }
+
+    fn envelope(&mut self) -> Result<&[u8], Stop> {
+        let envelope = match self.envelope.take() {
+            Some(envelope) => envelope,
+            None => self.message.envelope()?,
+        };
+        Ok(self.envelope.insert(envelope))
     }
 
     fn first(&mut self) -> Result<&[u8], Stop> {
@@ -276,7 +309,8 @@ impl Trial<'_> {
             None => Scan::new(&self.message.parts()?, &self.needles.body, &self.needles.text),
         };
         let (first, most) = (self.first.take(), self.most.saturating_sub(self.read));
-        let (through, read) = scan.run(self.message, first, most)?;
+        let message = &mut *self.message;
+        let (through, read) = scan.run(&mut |at| message.slice(at), first, most)?;
         self.read += read;
         if through {
             let (body, text) = scan.found();

@@ -38,6 +38,8 @@ impl Reader {
             }
             Question::Sort { mailbox, sort } => Ok(Reply::Sorted(self.sort(*mailbox, sort)?)),
             Question::Thread { mailbox, threading } => Ok(Reply::Threads(self.thread(*mailbox, threading)?)),
+            Question::Candidates { mailbox, query, after } => self.candidates(*mailbox, query, *after),
+            Question::IndexNext => Ok(Reply::IndexNext(self.index_next()?)),
         }
     }
 
@@ -168,6 +170,14 @@ impl Reader {
             parts,
             first_slice: start..arena.len(),
         })
+    }
+
+    /// The slice of a body that begins at `at`, a multiple of `SLICE_BYTES`.
+    pub(super) fn slice(&self, body: BodyId, at: u64) -> Result<Vec<u8>, StoreError> {
+        let number = at / SLICE_BYTES as u64;
+        let mut bytes = Vec::new();
+        self.unpack(body, number, number, &mut bytes)?;
+        Ok(bytes)
     }
 
     /// Up to `length` bytes from `at` on. Nothing at all where the body is no longer in the file.

@@ -9,6 +9,8 @@ pub mod backup;
 mod changes;
 mod columns;
 mod commit;
+mod envelope;
+mod fulltext;
 mod judge;
 mod mailbox;
 mod message;
@@ -21,6 +23,7 @@ mod searching;
 pub mod settings;
 pub mod sorting;
 mod sql;
+mod texts;
 mod threader;
 pub mod threading;
 pub mod verify;
@@ -30,6 +33,10 @@ mod write;
 mod writer;
 
 pub use commit::Space;
+pub use envelope::EnvelopeField;
+pub use fulltext::{
+    IndexRow, IndexWork, Mode as IndexMode, Next as IndexNext, Plan, Progress as IndexProgress,
+};
 pub use open::OpenOptions;
 pub use reader::{
     Account, Address, Columns, Credential, MailboxRow, Question, Reader, Reply, Row, Rows, Scope, SpecialUse,

@@ -11,6 +11,7 @@ use crate::base::{AccountId, BodyId, CredentialId, MailboxId, ModSeq, Uid, UidSe
 
 use super::changes::{MailboxState, ViewCache};
 use super::columns::Shelf;
+use super::fulltext::gather::Kept;
 use super::message::Unpacker;
 use super::open::{self, OpenOptions};
 use super::searching::Scans;
@@ -33,6 +34,7 @@ pub struct Reader {
     /// Filled on the reader thread only.
     pub(super) shelf: RefCell<Shelf>,
     pub(super) works: RefCell<Works>,
+    pub(super) reading: Kept,
     /// The mailbox last looked at in this turn: a thousand sessions that idle on one ask for it one after the other.
     pub(super) row_of_turn: RefCell<Option<MailboxRow>>,
     pub(super) state_of_turn: Cell<Option<(MailboxId, MailboxState)>>,
@@ -145,6 +147,10 @@ pub enum Question {
     Sort { mailbox: MailboxId, sort: Arc<Sort> },
     /// The same of a THREAD.
     Thread { mailbox: MailboxId, threading: Arc<Threading> },
+    /// The messages that may match: one stretch of bodies above `after`. `query` is made by `Plan::query`.
+    Candidates { mailbox: MailboxId, query: Arc<str>, after: BodyId },
+    /// What the full-text index needs next.
+    IndexNext,
 }
 
 /// Which columns of a row are wanted, besides uid, flags, modseq, size, dates and body id, which cost nothing more.
@@ -174,6 +180,12 @@ pub enum Reply {
     /// The uids in order. `None`: ask again.
     Sorted(Option<Vec<u32>>),
     Threads(Threads),
+    /// Uids that may match, gone ones among them. `next` is where the next stretch begins, `None` behind the last.
+    Candidates {
+        uids: UidSet,
+        next: Option<BodyId>,
+    },
+    IndexNext(super::IndexNext),
 }
 
 /// Rows whose variable parts lie one after the other in `arena`.
@@ -214,6 +226,7 @@ impl Reader {
             scans: RefCell::default(),
             shelf: RefCell::default(),
             works: RefCell::default(),
+            reading: Kept::default(),
             row_of_turn: RefCell::default(),
             state_of_turn: Cell::default(),
         })
@@ -235,11 +248,16 @@ impl Reader {
 
     /// A prepared statement inside the turn's snapshot, which it opens if this is the first read.
     pub(super) fn statement(&self, sql: &str) -> Result<CachedStatement<'_>, StoreError> {
+        Ok(self.snapshot()?.prepare_cached(sql)?)
+    }
+
+    /// The connection inside the turn's snapshot.
+    pub(super) fn snapshot(&self) -> Result<&Connection, StoreError> {
         if !self.in_turn.get() {
             self.db.prepare_cached("BEGIN")?.execute([])?;
             self.in_turn.set(true);
         }
-        Ok(self.db.prepare_cached(sql)?)
+        Ok(&self.db)
     }
 
     /// The one row that `sql` finds, if any.

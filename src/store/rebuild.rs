@@ -1,16 +1,16 @@
 //! `pillarbox rebuild`: makes everything derived again from the facts: counters, references, and what FETCH, SORT and
-//! THREAD tell of each body. Nobody else may have the file open for writing; a crash on the way leaves a file that can
+//! THREAD tell of each body, and the full-text index. Nobody else may have the file open for writing; a crash on the way leaves a file that can
 //! be rebuilt again.
 
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::base::BodyId;
+use crate::base::{BodyId, Ticket};
 use crate::mime::summary::Summarizer;
 
-use super::commit::put_summary;
+use super::commit::{empty_index, put_summary};
 use super::message::{SLICES_PER_BODY, Unpacker};
 use super::verify::Progress;
-use super::{StoreError, Writer};
+use super::{IndexNext, IndexWork, Reader, StoreError, Write, Writer};
 
 /// Bodies summarized in one transaction.
 const BODIES_PER_COMMIT: i64 = 64;
@@ -51,6 +51,38 @@ impl Writer {
             self.checkpoint(false)?;
         }
         Ok(())
+    }
+
+    /// Makes the full-text index again, if there is to be one. `reader` is another handle on the same file.
+    pub fn rebuild_index(
+        &mut self,
+        reader: &Reader,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(), StoreError> {
+        let emptying = self.db.transaction()?;
+        empty_index(&emptying)?;
+        emptying.commit()?;
+        let (mut done, total) = (0, reader.index_progress()?.waiting);
+        loop {
+            reader.end_turn();
+            let next = reader.index_next()?;
+            reader.end_turn();
+            let work = match next {
+                IndexNext::Nothing => return Ok(()),
+                IndexNext::Again => continue,
+                IndexNext::Work(work) => work,
+            };
+            if let IndexWork::Rows { rows, .. } = &work {
+                done += rows.len() as u64;
+                progress(Progress { done, total: total.max(done) });
+            }
+            for (_, outcome) in self.commit(vec![(Ticket(0), Write::Index(work))])? {
+                outcome
+                    .result
+                    .map_err(|why| StoreError::Broken(format!("the index cannot be made: {why:?}")))?;
+            }
+            self.checkpoint(false)?;
+        }
     }
 
     /// Summarizes the next few bodies; says the last of them.

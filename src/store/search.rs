@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::base::{ModSeq, Uid, UidSet, Wall};
 
-use super::{Flags, StoreError};
+use super::{EnvelopeField, Flags, StoreError};
 
 pub use super::judge::Judge;
 
@@ -31,6 +31,9 @@ pub enum Key {
     Sent(Option<i64>, Option<i64>),
     /// Date of saving in `from..to` (RFC 8514).
     Saved(Option<Wall>, Option<Wall>),
+    /// A field of the envelope contains this text, decoded and case-folded, as ENVELOPE shows it or as the header field
+    /// has it; empty means that the field exists.
+    Envelope(EnvelopeField, String),
     /// A header field contains this text, decoded and case-folded; empty means the field exists.
     Header(String, String),
     Body(String),

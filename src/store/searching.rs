@@ -193,9 +193,6 @@ impl Message for Candidate<'_> {
     }
 
     fn slice(&mut self, at: u64) -> Result<Vec<u8>, StoreError> {
-        let number = at / limits::SLICE_BYTES as u64;
-        let mut bytes = Vec::new();
-        self.reader.unpack(self.body, number, number, &mut bytes)?;
-        Ok(bytes)
+        self.reader.slice(self.body, at)
     }
 }

@@ -89,6 +89,12 @@ pub const SETTINGS: &[Setting] = &[
         check: check_yes_no,
     },
     Setting {
+        name: "search-index",
+        meaning: "Whether an index for searching is kept: on or off. Off saves a third of the file; searches read the mail.",
+        default: "on",
+        check: check_on_off,
+    },
+    Setting {
         name: "undelete-days",
         meaning: "For how many days an expunged message is kept; 0: for an hour.",
         default: "0",
@@ -170,6 +176,10 @@ fn check_yes_no(value: &str) -> Result<(), String> {
     if matches!(value, "yes" | "no") { Ok(()) } else { Err("yes or no".into()) }
 }
 
+fn check_on_off(value: &str) -> Result<(), String> {
+    if matches!(value, "on" | "off") { Ok(()) } else { Err("on or off".into()) }
+}
+
 fn check_days(value: &str) -> Result<(), String> {
     match value.parse::<u32>() {
         Ok(0..=3650) => Ok(()),
@@ -200,6 +210,7 @@ mod tests {
             ("listen-smtp", "25 everywhere"),
             ("plaintext-login", "maybe"),
             ("undelete-days", "-1"),
+            ("search-index", "yes"),
         ] {
             assert!(check(name, value).is_err(), "{name} = {value}");
         }

@@ -3,7 +3,7 @@
 use crate::base::{AccountId, BodyId, CredentialId, MailboxId, ModSeq, Uid, UidSet, UidValidity, Wall};
 use crate::mime::Summary;
 
-use super::{Scope, SpecialUse};
+use super::{IndexWork, Scope, SpecialUse};
 
 /// One change, applied whole or not at all. A value, so that it can be logged, replayed and modelled.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +64,8 @@ pub enum Write {
         at: Wall,
         from: String,
     },
+    /// Upkeep of the full-text index. What was gathered for an index that has been given up since does nothing.
+    Index(IndexWork),
     Admin(Admin),
 }
 

@@ -7,6 +7,7 @@ mod binary;
 mod disk;
 mod engine;
 mod fetch;
+mod fulltext;
 mod fuzz;
 mod imap;
 mod interop;

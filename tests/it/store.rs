@@ -10,6 +10,8 @@ use pillarbox::store::{
 use std::sync::Arc;
 
 pub const NOW: Wall = Wall(1_795_000_000_000_000);
+/// Long enough for what was expunged or uploaded at `NOW` to be let go.
+pub const LATER: Wall = Wall(NOW.0 + 2 * HOURS);
 
 pub struct Box_ {
     pub dir: tempfile::TempDir,
@@ -239,7 +241,7 @@ fn bodies(it: &Box_) -> i64 {
     count(it, "SELECT count(*) FROM (SELECT id FROM body UNION ALL SELECT id FROM slice)")
 }
 
-fn faults(it: &Box_) -> Vec<String> {
+pub fn faults(it: &Box_) -> Vec<String> {
     pillarbox::store::verify::verify(&it.reader, &mut |_| ()).expect("verified")
 }
 

@@ -6,14 +6,16 @@
 
 use std::sync::Arc;
 
-use crate::base::{ModSeq, Uid, UidSet, Wall, limits};
+use crate::base::{ModSeq, Mono, Uid, UidSet, Wall, limits};
 use crate::imap::lex::Parsed;
 use crate::imap::reply::{self, Reply, Status};
 use crate::imap::search_args::{SearchArgs, Unsearchable};
-use crate::imap::server::{Core, Pause, Running, ask};
-use crate::session::{Answer, Cx, Want};
+use crate::imap::server::{Core, Pause, Running};
+use crate::session::{Cx, Want};
 use crate::store::search::{Judge, Key, Message, Program};
-use crate::store::{Change, Flags, Question, Reader, Reply as Read, StoreError, View};
+use crate::store::{Change, Flags, Reader, StoreError, View};
+
+use super::reading::Reading;
 
 /// The command that these arguments make; one whose charset is unknown only says so.
 pub fn command<A>(
@@ -64,20 +66,13 @@ pub struct Finding {
     rest: Vec<Key>,
     /// The next message of the view to judge, by number.
     seq: u32,
-    /// The lowest match is all that is asked for.
-    first_only: bool,
+    /// As many of the lowest matches are all that is asked for.
+    enough: u64,
     /// Uids that match as far as they were judged.
     found: UidSet,
     reading: Option<Reading>,
-}
-
-/// The part of a search that the reader thread does.
-struct Reading {
-    program: Arc<Program>,
-    /// `None`: through.
-    from: Option<Uid>,
-    up_to: Uid,
-    found: UidSet,
+    /// When the client is told next how far it is.
+    word_at: Option<Mono>,
 }
 
 impl Finding {
@@ -100,9 +95,10 @@ impl Finding {
             judge: Judge::new(&Program { keys: of_view }),
             rest,
             seq: 1,
-            first_only,
+            enough: if first_only { 1 } else { u64::MAX },
             found: UidSet::new(),
             reading: None,
+            word_at: None,
         })
     }
 
@@ -110,6 +106,21 @@ impl Finding {
     pub fn advance(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
         self.judge_view(cx)?;
         self.judge_rows(core, cx)
+    }
+
+    /// Tells the client that a search which takes long goes on (RFC 9585). Not in the middle of a response.
+    pub fn tell_progress(&mut self, core: &Core, cx: &mut Cx<'_>) {
+        let interval = limits::PROGRESS_INTERVAL;
+        let word_at = *self.word_at.get_or_insert(cx.now.mono.after(interval));
+        if cx.now.mono < word_at {
+            return;
+        }
+        self.word_at = Some(cx.now.mono.after(interval));
+        let (done, all) = self.reading.as_ref().map_or((0, None), Reading::progress);
+        let goal = all.filter(|all| *all > 0).map_or("NIL".into(), |all| all.to_string());
+        // A tag may have a bracket in it, which ends a response code for some readers.
+        let tag = if core.tag.contains(']') { "NIL".into() } else { format!("\"{}\"", core.tag) };
+        cx.output.str(&format!("* OK [INPROGRESS ({tag} {done} {goal})] Still searching\r\n"));
     }
 
     /// All of them are in the view.
@@ -134,45 +145,22 @@ impl Finding {
             }
             if self.judge.judge(&mut Shown { row, store: cx.store })?.0 {
                 self.found.insert(row.uid.0);
-                if self.first_only && self.rest.is_empty() {
+                if self.rest.is_empty() && self.found.count() >= self.enough {
                     break;
                 }
             }
         }
-        let mut keys = std::mem::take(&mut self.rest);
-        let from = if keys.is_empty() { None } else { self.found.first().map(Uid) };
-        let up_to = Uid(self.found.last().unwrap_or(1));
-        keys.insert(0, Key::Uids(self.found.clone()));
-        let program = Arc::new(Program { keys });
-        let found = if from.is_none() { std::mem::take(&mut self.found) } else { UidSet::new() };
-        self.reading = Some(Reading { program, from, up_to, found });
+        let (keys, among) = (std::mem::take(&mut self.rest), std::mem::take(&mut self.found));
+        self.reading = Some(Reading::new(keys, among, self.enough));
         Ok(())
     }
 
-    /// Has the rest judged by the reader thread, slice by slice.
+    /// Has the rest judged by the reader thread.
     fn judge_rows(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
         let Some(reading) = &mut self.reading else { return Ok(()) };
-        match cx.answer.take() {
-            Some(Answer::Read(Ok(Read::Found { uids, next }))) => {
-                for range in uids.ranges() {
-                    reading.found.insert_range(*range.start(), *range.end());
-                }
-                reading.from = next;
-            }
-            Some(Answer::Read(Err(error))) => return Err(error.into()),
-            _ => {}
-        }
-        if self.first_only && !reading.found.is_empty() {
-            reading.from = None;
-        }
-        if let Some(from) = reading.from {
-            let selected = core.selected()?;
-            let (mailbox, account) = (selected.mailbox, selected.account);
-            let (program, up_to) = (reading.program.clone(), reading.up_to);
-            return Err(ask(cx, Question::Search { mailbox, account, program, from, up_to }));
-        }
-        self.found = std::mem::take(&mut reading.found);
-        Ok(())
+        let done = reading.advance(core, cx);
+        self.found.clone_from(reading.found());
+        done
     }
 }
 

@@ -138,6 +138,29 @@ impl<'a> Outcome<'a> {
         Telling { head, numbers, form: Form::Set { begun: false }, tail }
     }
 
+    /// What is left of an answer whose beginning has been told: the numbers of `uids`, then all but ALL.
+    pub fn rest(&self, uids: UidSet, returns: Option<Returns>) -> Telling {
+        let mut tail = String::new();
+        if let Some(returns) = returns {
+            for (word, number, asked) in [
+                ("MIN", self.first().map(|uid| u64::from(self.number(uid))), returns.min),
+                ("MAX", self.last().map(|uid| u64::from(self.number(uid))), returns.max),
+                ("COUNT", Some(self.uids.count()), returns.count),
+                ("MODSEQ", self.highest(self.uids).map(|modseq| modseq.0), true),
+            ] {
+                if let Some(number) = number.filter(|_| asked) {
+                    tail.push_str(&format!(" {word} {number}"));
+                }
+            }
+        } else if let Some(modseq) = self.highest(self.uids) {
+            tail.push_str(&format!(" (MODSEQ {modseq})"));
+        }
+        tail.push_str("\r\n");
+        let form = if returns.is_some() { Form::Set { begun: true } } else { Form::List };
+        let numbers = Numbers::Set { set: self.numbered(uids), next: 1 };
+        Telling { head: String::new(), numbers, form, tail }
+    }
+
     fn first(&self) -> Option<u32> {
         self.order.map_or(self.uids.first(), |order| order.first().copied())
     }

@@ -9,13 +9,16 @@ use crate::imap::search_args::{self, SearchArgs};
 use crate::imap::server::{Core, Pause, Running};
 use crate::session::Cx;
 
+use super::early::Early;
 use super::finding::{self, Finding};
 use super::found::{Outcome, Telling};
 
 pub fn search(p: &mut Parser<'_>, by: By) -> Parsed<Box<dyn Running>> {
     p.space()?;
     let args = search_args::search(p);
-    finding::command(args, |args| Box::new(Search { args, by, finding: None, telling: None }))
+    finding::command(args, |args| {
+        Box::new(Search { args, by, finding: None, early: Early::new(by), telling: None })
+    })
 }
 
 struct Search {
@@ -23,13 +26,21 @@ struct Search {
     by: By,
     /// `None` until the view is there.
     finding: Option<Finding>,
+    early: Early,
     telling: Option<Telling>,
 }
 
 impl Running for Search {
     fn step(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
         let done = self.advance(core, cx);
+        if matches!(done, Err(Pause::Refuse(_))) {
+            self.early.break_off(cx);
+        }
         finding::came_to(done, &self.args, core)
+    }
+
+    fn in_literal(&self) -> bool {
+        self.early.is_begun()
     }
 }
 
@@ -37,18 +48,23 @@ impl Search {
     fn advance(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
         if self.telling.is_none() {
             let first_only = self.first_only();
+            let all = Returns { all: true, ..Returns::default() };
+            self.early.set_returns(self.args.returns.or(core.rev2.then_some(all)));
             let finding = match &mut self.finding {
                 Some(finding) => finding,
                 none => none.insert(Finding::begin(&self.args, first_only, core, cx)?),
             };
-            finding.advance(core, cx)?;
+            if let Err(pause) = finding.advance(core, cx) {
+                return Err(self.early.go_on(pause, finding, core, cx));
+            }
             let outcome = Outcome::of_search(finding.found(), finding.view(), self.by, self.args.modseq);
             if let Some(saved) = outcome.saved(self.args.returns) {
                 core.selected()?.saved = saved;
             }
-            let all = Returns { all: true, ..Returns::default() };
-            let returns = self.args.returns.or(core.rev2.then_some(all));
-            self.telling = Some(outcome.telling(&core.tag, returns));
+            self.telling = Some(match self.early.rest(finding) {
+                Some(rest) => outcome.rest(rest, self.early.returns()),
+                None => outcome.telling(&core.tag, self.early.returns()),
+            });
         }
         if let Some(telling) = &mut self.telling {
             telling.write(cx)?;

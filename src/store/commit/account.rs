@@ -9,7 +9,7 @@ use crate::base::{AccountId, CredentialId, MailboxId, Wall};
 use super::super::account::{fold, quota};
 use super::super::{Admin, Done, Refused, Scope, settings};
 use super::state::State;
-use super::{Applied, Tx, count_up, expunge, mailboxes, sweep};
+use super::{Applied, Tx, count_up, expunge, index, mailboxes, sweep};
 
 /// The name of the credential that every account has.
 const MAIN: &str = "main";
@@ -260,6 +260,9 @@ fn set_setting(tx: &mut Tx<'_>, name: &str, value: Option<&str>) -> Applied {
             }
             tx.execute("DELETE FROM setting WHERE name = ?1", [name])?;
         }
+    }
+    if name == index::SETTING {
+        index::follow_setting(tx.db)?;
     }
     tx.settings = true;
     Ok(Done::Nothing)

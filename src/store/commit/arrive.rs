@@ -13,6 +13,7 @@ use super::super::{
     Append, Deliver, Delivered, Done, FlagNames, FlagOp, Flags, NewBody, Place, Refused, Slice, StoreError,
     Target,
 };
+use super::index;
 use super::keywords;
 use super::mailboxes;
 use super::state::{Shown, State, check_quota};
@@ -157,6 +158,7 @@ fn put_body(tx: &mut Tx<'_>, body: &NewBody, refs: usize) -> Applied<(BodyId, u6
             }
             let sql = "UPDATE body SET sha256 = ?2, staged = NULL, refs = ?3 WHERE id = ?1";
             tx.execute(sql, (body, sha256.as_slice(), refs))?;
+            index::finished(tx.db, *body)?;
             put_summary(tx.db, *body, summary)?;
             Ok((*body, *size))
         }

@@ -54,6 +54,10 @@ impl Disk {
         sweep::release_early(db)?;
         enough(db)
     }
+    /// Whether twice the reserve is free: what can be made again never takes the room that mail needs.
+    pub fn has_spare(&mut self) -> bool {
+        (self.probe)().is_none_or(|space| space.free_bytes >= space.reserve().saturating_mul(2))
+    }
 }
 
 /// Bytes of pages in the file that hold nothing.

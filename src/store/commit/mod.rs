@@ -24,6 +24,7 @@ mod arrive;
 mod disk;
 mod expunge;
 mod flags;
+mod index;
 mod keywords;
 mod mailboxes;
 mod state;
@@ -32,6 +33,7 @@ mod transfer;
 
 pub use arrive::put_summary;
 pub use disk::{Disk, PAGE_BYTES, Space};
+pub use index::empty_whole as empty_index;
 pub use sweep::sweep_uploads;
 
 /// Body ids taken from the file's counter at once; a crash skips what was left of them.
@@ -69,6 +71,8 @@ struct Tx<'a> {
     ids: &'a mut Ids,
     /// The disk reserve is not reached.
     room: bool,
+    /// There is more than the reserve: enough for what can be made again.
+    spare: bool,
     mailboxes: BTreeSet<MailboxId>,
     accounts: BTreeSet<AccountId>,
     revoked: BTreeSet<CredentialId>,
@@ -187,12 +191,14 @@ fn within_transaction(writer: &mut Writer, batch: &[(Ticket, Write)]) -> Result<
     db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     ids.reserve(db, batch.iter().map(|(_, write)| write.bodies().count().max(1)).sum())?;
     let room = !batch.iter().any(|(_, write)| grows(write)) || disk.make_room(db)?;
+    let spare = !batch.iter().any(|(_, write)| matches!(write, Write::Index(_))) || disk.has_spare();
     let mut outcomes = Vec::with_capacity(batch.len());
     for (_, write) in batch {
         let mut tx = Tx {
             db,
             ids,
             room,
+            spare,
             mailboxes: BTreeSet::new(),
             accounts: BTreeSet::new(),
             revoked: BTreeSet::new(),
@@ -284,6 +290,7 @@ fn apply(tx: &mut Tx<'_>, write: &Write) -> Applied {
         Write::RenameMailbox { account, from, to, now } => mailboxes::rename(tx, *account, from, to, *now),
         Write::Subscribe { account, name, on } => mailboxes::subscribe(tx, *account, name, *on),
         Write::Used { credential, at, from } => account::used(tx, *credential, *at, from),
+        Write::Index(work) => index::index(tx, work),
         Write::Admin(admin) => account::admin(tx, admin),
     }
 }

@@ -12,6 +12,7 @@ use crate::base::{AccountId, BodyId, MailboxId, ModSeq, Uid, UidSet, Wall};
 use super::super::message::SLICES_PER_BODY;
 use super::super::{Done, StoreError};
 use super::expunge::{self, NOT_KEPT};
+use super::index;
 use super::state::State;
 use super::{Applied, Tx, mailboxes};
 
@@ -172,6 +173,7 @@ fn drop_slices(db: &Connection, body: BodyId, most: usize) -> Result<usize, Stor
     let sql = "DELETE FROM slice WHERE id IN (SELECT id FROM slice WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT ?3)";
     let gone = db.prepare_cached(sql)?.execute((first, last, most as i64))?;
     if gone < most {
+        index::forget(db, body)?;
         db.prepare_cached("DELETE FROM summary WHERE body = ?1")?.execute([body])?;
         db.prepare_cached("DELETE FROM body WHERE id = ?1")?.execute([body])?;
     }

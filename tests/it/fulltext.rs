@@ -1,0 +1,284 @@
+//! The full-text index against a plain scan: whatever state the index is in, and whatever a program says, both find the
+//! same. Random histories of mail that comes, goes and is copied, of uploads finished late, of an index that is half done,
+//! switched off and on; random programs over what the mail says. A failing seed is printed.
+
+use std::sync::Arc;
+
+use pillarbox::base::{BodyId, MailboxId, Uid, UidSet};
+use pillarbox::mime::Summarizer;
+use pillarbox::store::search::{Key, Program};
+use pillarbox::store::{
+    Admin, Append, Deliver, Done, EnvelopeField, Expunge, FlagNames, FlagOp, Flags, IndexNext, NewBody,
+    Place, Plan, Question, Reader, Refused, Reply, Slice, Target, Transfer, Write,
+};
+
+use crate::store::{Box_, NOW, body, faults};
+use crate::world::chance::Chance;
+
+/// A body with what is known of it.
+fn message(bytes: &[u8]) -> NewBody {
+    let mut made = body(bytes);
+    let mut summarizer = Summarizer::new();
+    summarizer.feed(bytes);
+    if let NewBody::Inline { summary, .. } = &mut made {
+        *summary = summarizer.finish();
+    }
+    made
+}
+
+/// All matches by reading every message.
+fn scanned(reader: &Reader, it: &Box_, mailbox: MailboxId, keys: &[Key]) -> UidSet {
+    judged(reader, it, mailbox, Program { keys: keys.to_vec() })
+}
+
+fn judged(reader: &Reader, it: &Box_, mailbox: MailboxId, program: Program) -> UidSet {
+    let (program, account) = (Arc::new(program), it.account);
+    let (mut found, mut from) = (UidSet::new(), Uid(1));
+    loop {
+        let question =
+            Question::Search { mailbox, account, program: program.clone(), from, up_to: Uid(u32::MAX) };
+        let Ok(Reply::Found { uids, next }) = reader.answer(&question) else { panic!("searched") };
+        reader.end_turn();
+        found = found.union(&uids);
+        match next {
+            Some(next) => from = next,
+            None => return found,
+        }
+    }
+}
+
+/// What the index says may match.
+fn candidates(reader: &Reader, mailbox: MailboxId, plan: &Plan) -> UidSet {
+    let query: Arc<str> = plan.query().into();
+    let (mut all, mut after) = (UidSet::new(), BodyId(0));
+    loop {
+        let question = Question::Candidates { mailbox, query: query.clone(), after };
+        let answer = reader.answer(&question);
+        let Ok(Reply::Candidates { uids, next }) = answer else { panic!("{answer:?}") };
+        reader.end_turn();
+        all = all.union(&uids);
+        match next {
+            Some(next) => after = next,
+            None => return all,
+        }
+    }
+}
+
+/// What is to be done for the index, done; `steps` at most.
+fn tend(it: &mut Box_, steps: u64) -> u64 {
+    for step in 0..steps {
+        it.reader.end_turn();
+        let next = it.reader.index_next().expect("read");
+        it.reader.end_turn();
+        match next {
+            IndexNext::Nothing => return step,
+            IndexNext::Again => {}
+            IndexNext::Work(work) => {
+                it.put(Write::Index(work)).expect("done");
+            }
+        }
+    }
+    steps
+}
+
+const WORDS: [&str; 14] = [
+    "invoice",
+    "Rechnung",
+    "Müller",
+    "meeting",
+    "über",
+    "naïve",
+    "отпуск",
+    "日本語の件名",
+    "re:",
+    "42",
+    "a-b_c",
+    "Straße",
+    "ffi ﬁ",
+    "x",
+];
+const NAMES: [&str; 4] = ["Ann Other", "\"Doe, John\"", "=?utf-8?q?J=C3=BCrgen?=", "list (daily)"];
+
+fn words(chance: &mut Chance, most: u64) -> String {
+    (0..=chance.below(most)).map(|_| *chance.pick(&WORDS)).collect::<Vec<_>>().join(" ")
+}
+
+fn letter(chance: &mut Chance) -> Vec<u8> {
+    let (name, to) = (*chance.pick(&NAMES), *chance.pick(&["bob", "carol", "d.e+f"]));
+    let mut out = format!(
+        "From: {name} <{}@example.org>\r\nTo: {to}@box.test, other@example.org\r\nSubject: {}\r\n",
+        chance.pick(&["ann", "john", "news"]),
+        words(chance, 2)
+    );
+    if chance.one_in(3) {
+        out.push_str(&format!("Cc: Team <team@example.org>\r\nX-Tag: {}\r\n", chance.pick(&WORDS)));
+    }
+    let (plain, html) = (words(chance, 12), words(chance, 6));
+    match chance.below(4) {
+        0 => out.push_str(&format!("\r\n{plain}\r\n{html}\r\n")),
+        1 => out
+            .push_str(&format!("Content-Type: text/html; charset=utf-8\r\n\r\n<p>{plain}</p><i>{html}</i>")),
+        2 => {
+            let coded = data_encoding::BASE64.encode(plain.as_bytes());
+            out.push_str(&format!(
+                "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n{coded}\r\n"
+            ));
+        }
+        _ => out.push_str(&format!(
+            "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n{plain}\r\n--b\r\n\
+            Content-Type: message/rfc822\r\n\r\nSubject: {html}\r\n\r\ninner\r\n--b\r\n\
+            Content-Type: image/png; name=\"{}.png\"\r\n\r\nbinary words\r\n--b--\r\n",
+            chance.pick(&WORDS)
+        )),
+    }
+    out.into_bytes()
+}
+
+/// Some of what mail says, cut anywhere, in any case.
+fn wanted(chance: &mut Chance) -> String {
+    let text = match chance.below(8) {
+        0 => (*chance.pick(&["nowhere to be found", "", "inner\r\n", "example.org>, ", "ORG", "y <"]))
+            .to_owned(),
+        _ => words(chance, 2),
+    };
+    let chars: Vec<char> = text.chars().collect();
+    let from = chance.index(chars.len().max(1));
+    let to = from + chance.index(chars.len() - from.min(chars.len()) + 1);
+    let cut: String = chars[from.min(chars.len())..to.min(chars.len())].iter().collect();
+    if chance.one_in(2) { cut.to_uppercase() } else { cut }
+}
+
+fn key(chance: &mut Chance, depth: u32) -> Key {
+    use EnvelopeField::{Bcc, Cc, From, Subject, To};
+    match chance.below(if depth == 0 { 8 } else { 11 }) {
+        0 | 1 => Key::Body(wanted(chance)),
+        2 | 3 => Key::Text(wanted(chance)),
+        4 | 5 => Key::Envelope(*chance.pick(&[From, To, Cc, Bcc, Subject]), wanted(chance)),
+        6 => {
+            let name = *chance.pick(&["X-Tag", "from", "Subject", "Content-Type", "none"]);
+            Key::Header(name.into(), wanted(chance))
+        }
+        7 => Key::Larger(300 + chance.below(400)),
+        8 => Key::Not(Box::new(key(chance, depth - 1))),
+        9 => Key::Or(Box::new(key(chance, depth - 1)), Box::new(key(chance, depth - 1))),
+        _ => Key::And((0..=chance.below(2)).map(|_| key(chance, depth - 1)).collect()),
+    }
+}
+
+/// Index and scan agree on some programs. Says how many candidates the index saved from being read.
+fn agree(it: &Box_, mailboxes: &[MailboxId], chance: &mut Chance, said: &str) -> u64 {
+    let mut saved = 0;
+    for _ in 0..6 {
+        let keys: Vec<Key> = (0..=chance.below(1)).map(|_| key(chance, 2)).collect();
+        let Some(plan) = Plan::of(&Program { keys: keys.clone() }) else { continue };
+        for &mailbox in mailboxes {
+            let plain = scanned(&it.reader, it, mailbox, &keys);
+            let all = judged(&it.reader, it, mailbox, Program { keys: vec![Key::All] });
+            let candidates = candidates(&it.reader, mailbox, &plan).intersection(&all);
+            let missed = plain.without(&candidates);
+            assert!(missed.is_empty(), "{said}: {keys:?} as {} misses {missed} of {plain}", plan.query());
+            saved += all.count() - candidates.count();
+            let mut narrowed = keys.clone();
+            narrowed.insert(0, Key::Uids(candidates.clone()));
+            if !candidates.is_empty() {
+                let found = judged(&it.reader, it, mailbox, Program { keys: narrowed });
+                assert_eq!(found, plain, "{said}: {keys:?}");
+            }
+        }
+    }
+    saved
+}
+
+struct History {
+    it: Box_,
+    other: MailboxId,
+    uploads: Vec<(BodyId, Vec<u8>)>,
+}
+
+impl History {
+    fn step(&mut self, chance: &mut Chance) {
+        let (account, inbox, other) = (self.it.account, self.it.inbox, self.other);
+        let uids = {
+            let all = judged(&self.it.reader, &self.it, inbox, Program { keys: vec![Key::All] });
+            all.iter().filter(|_| chance.one_in(5)).collect::<UidSet>()
+        };
+        let done = match chance.below(16) {
+            0..6 => {
+                let to = vec![Target { account, place: Place::Inbox, flags: FlagNames::default() }];
+                self.it.put(Write::Deliver(Deliver { body: message(&letter(chance)), to, received: NOW }))
+            }
+            6 => self.it.put(Write::Copy(Transfer { account, from: inbox, uids, to: other, now: NOW })),
+            7 => self.it.put(Write::Move(Transfer { account, from: inbox, uids, to: other, now: NOW })),
+            8 => {
+                self.it.flag(uids, FlagOp::Add, Flags::DELETED, &[]).expect("flagged");
+                self.it.put(Write::Expunge(Expunge { mailbox: inbox, uids: None, now: NOW }))
+            }
+            9 => self.begin_upload(chance),
+            10 => self.finish_upload(chance),
+            11 => self.it.put(Write::Admin(Admin::Sweep { now: crate::store::LATER, clock_trusted: true })),
+            12 if chance.one_in(4) => {
+                let value = Some((*chance.pick(&["on", "off"])).to_owned());
+                self.it.put(Write::Admin(Admin::SetSetting { name: "search-index".into(), value }))
+            }
+            _ => {
+                tend(&mut self.it, 1 + chance.below(4));
+                Ok(Done::Nothing)
+            }
+        };
+        done.expect("done");
+    }
+
+    fn begin_upload(&mut self, chance: &mut Chance) -> Result<Done, Refused> {
+        let bytes = letter(chance);
+        let slice = Slice { stored: bytes.clone(), compressed: false, length: bytes.len() as u32 };
+        let done = self.it.put(Write::Stage { body: None, seq: 0, slice, now: NOW });
+        if let Ok(Done::Staged(id)) = done {
+            self.uploads.push((id, bytes));
+        }
+        done
+    }
+
+    fn finish_upload(&mut self, chance: &mut Chance) -> Result<Done, Refused> {
+        if self.uploads.is_empty() {
+            return Ok(Done::Nothing);
+        }
+        let (body, bytes) = self.uploads.swap_remove(chance.index(self.uploads.len()));
+        let NewBody::Inline { sha256, summary, .. } = message(&bytes) else { panic!("is whole") };
+        let body = NewBody::Staged { body, size: bytes.len() as u64, sha256, summary };
+        let (account, mailbox, flags) = (self.it.account, self.it.inbox, FlagNames::default());
+        let append = Append { account, mailbox, body, flags, received: NOW, now: NOW };
+        match self.it.put(Write::Append(append)) {
+            // Swept meanwhile.
+            Err(Refused::NoBody) => Ok(Done::Nothing),
+            done => done,
+        }
+    }
+}
+
+#[test]
+fn the_index_never_misses_what_a_scan_finds() {
+    let mut saved = 0;
+    for seed in 0..24 {
+        let chance = &mut Chance::new(seed);
+        let it = Box_::new();
+        let other = it.reader.mailbox_named(it.account, "Archive").expect("read").expect("Archive").id;
+        it.reader.end_turn();
+        let mut history = History { it, other, uploads: Vec::new() };
+        for step in 0..60 {
+            history.step(chance);
+            if step % 6 == 5 {
+                let boxes = [history.it.inbox, other];
+                saved += agree(&history.it, &boxes, chance, &format!("seed {seed}, step {step}"));
+            }
+        }
+        assert!(tend(&mut history.it, 500) < 500, "seed {seed}: it comes to an end");
+        saved += agree(&history.it, &[history.it.inbox, other], chance, &format!("seed {seed}, at the end"));
+        // SQLite's check believes what its connection remembers of an index: it gets one of its own.
+        history.it.reader = Reader::open(history.it.dir.path().join("box.db")).expect("a reader");
+        assert_eq!(faults(&history.it), Vec::<String>::new(), "seed {seed}");
+        let progress = history.it.reader.index_progress().expect("read");
+        history.it.reader.end_turn();
+        assert_eq!(progress.waiting, 0, "seed {seed}: {progress:?}");
+    }
+    assert!(saved > 2_000, "{saved} messages need not have been read");
+}
