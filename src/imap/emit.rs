@@ -4,6 +4,7 @@
 use crate::base::text;
 use crate::base::time::{Civil, MONTHS};
 use crate::base::{ModSeq, Output, Uid, Wall};
+use crate::mime::wire;
 use crate::store::{Flags, Reader, StoreError};
 
 use super::lex::{SYSTEM_FLAGS, is_atom_char};
@@ -42,6 +43,14 @@ pub fn quoted(out: &mut Output, bytes: &[u8]) {
     out.push(b"\"");
 }
 
+/// ENVELOPE or BODYSTRUCTURE as the store keeps it. Bare UTF-8 is only for a client that takes it (RFC 9755 section 3).
+pub fn stored(out: &mut Output, stored: &[u8], names: Names) {
+    match names {
+        Names::Utf8 => out.push(stored),
+        Names::Utf7 => out.push(&wire::seven_bit(stored)),
+    }
+}
+
 /// `nstring`.
 pub fn nstring(out: &mut Output, bytes: Option<&[u8]>) {
     match bytes {
@@ -65,7 +74,7 @@ pub fn astring(out: &mut Output, bytes: &[u8]) {
     if bare { out.push(bytes) } else { string(out, bytes) }
 }
 
-/// A mailbox name as this client spells it; quoted UTF-8 after ENABLE IMAP4rev2.
+/// A mailbox name as this client spells it; quoted UTF-8 after ENABLE UTF8=ACCEPT or IMAP4rev2.
 pub fn mailbox(out: &mut Output, name: &str, names: Names) {
     let wire = names::encode(name, names);
     let bytes = wire.as_bytes();

@@ -195,7 +195,7 @@ impl<'a> Parser<'a> {
         self.byte(b'"')?;
         let plain = self.take_while(|byte| !matches!(byte, b'"' | b'\\'));
         if self.eat(b'"') {
-            return Ok(Cow::Borrowed(plain));
+            return self.agreed(Cow::Borrowed(plain));
         }
         let mut bytes = plain.to_vec();
         while !self.eat(b'"') {
@@ -204,7 +204,15 @@ impl<'a> Parser<'a> {
             self.at += 1;
             bytes.push(next);
         }
-        Ok(Cow::Owned(bytes))
+        self.agreed(Cow::Owned(bytes))
+    }
+
+    /// A client that has enabled UTF-8 says nothing else in quotes (RFC 9755 section 3). Others may mean any charset.
+    fn agreed(&self, quoted: Cow<'a, [u8]>) -> Parsed<Cow<'a, [u8]>> {
+        match self.names {
+            Names::Utf8 if std::str::from_utf8(&quoted).is_err() => Err(Bad("This string is not UTF-8")),
+            _ => Ok(quoted),
+        }
     }
 
     /// `literal = "{" number64 ["+"] "}" CRLF *CHAR8`

@@ -39,7 +39,7 @@
 //! | RFC 7162 CONDSTORE, QRESYNC | done | qresync_tells_what_a_client_missed |
 //! | RFC 5530 response codes | done | append_over_quota |
 //! | RFC 4978 COMPRESS=DEFLATE | done; not before login, and not advertised once it is on or many others are compressed | compress_both_ways |
-//! | RFC 6855 UTF8=ACCEPT | not: names are UTF-8 after ENABLE IMAP4rev2 | |
+//! | RFC 9755 (and 6855) UTF8=ACCEPT | done; a message with 8-bit header fields is taken without it too (`cmd/append.rs` says why), and BODY shows every client the bytes that came | utf8_accept |
 //! | RFC 3502 MULTIAPPEND | done; at most 5,000 messages in one APPEND | multiappend_all_or_nothing |
 
 pub mod capability;

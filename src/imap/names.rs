@@ -1,5 +1,6 @@
 //! Mailbox names on the wire: modified UTF-7 for IMAP4rev1 (RFC 3501 section 5.1.3), UTF-8 once the client has enabled
-//! IMAP4rev2 (RFC 9051 section 5.1). Inside they are always UTF-8.
+//! IMAP4rev2 (RFC 9051 section 5.1) or UTF8=ACCEPT (RFC 9755 section 3), where `&` is a letter like any other. Inside they
+//! are always UTF-8.
 
 use data_encoding::BASE64_NOPAD;
 

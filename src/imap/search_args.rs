@@ -17,6 +17,8 @@ pub struct SearchArgs {
     pub terms: Vec<Term>,
     /// A MODSEQ key is among them: the answer tells the highest one (RFC 7162 section 3.1.5).
     pub modseq: bool,
+    /// CHARSET was said, which must not be after ENABLE UTF8=ACCEPT (RFC 9755 section 3).
+    pub charset_said: bool,
 }
 
 /// Why a search cannot be made.
@@ -102,7 +104,8 @@ pub fn search(p: &mut Parser<'_>) -> Result<SearchArgs, Unsearchable> {
     } else {
         None
     };
-    criteria(p, returns, charset.unwrap_or_default())
+    let charset_said = charset.is_some();
+    Ok(SearchArgs { charset_said, ..criteria(p, returns, charset.unwrap_or_default())? })
 }
 
 // search-key *(SP search-key)
@@ -121,7 +124,7 @@ pub fn criteria(
     if !grammar.charset.is_empty() && !charset::known(&grammar.charset) {
         return Err(Unsearchable::Charset { save: returns.is_some_and(|returns| returns.save) });
     }
-    Ok(SearchArgs { returns, terms, modseq: grammar.modseq })
+    Ok(SearchArgs { returns, terms, modseq: grammar.modseq, charset_said: false })
 }
 
 /// What holds for all keys of one command.

@@ -490,7 +490,7 @@ mod tests {
         let got = summary(message.as_bytes());
         let ann = r#"(("Lee, Ann" NIL "Ann" "example.org"))"#;
         let all = r#"((NIL NIL "all" NIL)(NIL NIL "b" "c.test")(NIL NIL NIL NIL))"#;
-        let cc = r#"(("=?utf-8?b?S8Ok?=" NIL "k" "d.test"))"#;
+        let cc = r#"(("Kä" NIL "k" "d.test"))"#;
         let expected = format!(
             r#"("Mon, 23 Nov 2026 21:09:54 +0000" "=?utf-8?q?K=C3=A4?= se \"x\"" {ann} {ann} {ann} {all} {cc} NIL "<1@x>" "<2@x>")"#
         );

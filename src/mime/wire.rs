@@ -1,17 +1,47 @@
-//! IMAP's strings (RFC 9051 section 4.3) as this server stores them: NIL or quoted, 7-bit, no control characters,
-//! never a literal. Text that is not ASCII is written as encoded words.
+//! IMAP's strings (RFC 9051 section 4.3) as this server stores them: NIL or quoted, UTF-8 without control characters, never
+//! a literal. A client that has not said that it takes UTF-8 is shown encoded words instead: `seven_bit`. (Files written
+//! before that was so hold encoded words, which are good for both.)
+
+use std::borrow::Cow;
 
 use crate::base::text;
 
 use super::{header, words};
 
-/// Printable ASCII is quoted as it is; anything else is decoded as well as can be and encoded anew.
+/// Printable ASCII is quoted as it is; anything else is decoded as well as can be.
 pub fn string(out: &mut Vec<u8>, value: &[u8]) {
     if value.iter().all(|byte| matches!(byte, b' '..=b'~')) {
         return quoted(out, value);
     }
-    let decoded = decoded(value);
-    quoted(out, words::encode(&decoded).as_bytes());
+    out.push(b'"');
+    for byte in decoded(value).bytes() {
+        if matches!(byte, b'"' | b'\\') {
+            out.push(b'\\');
+        }
+        out.push(byte);
+    }
+    out.push(b'"');
+}
+
+/// A stored form for a client that takes only ASCII: strings that are not have their text in encoded words (RFC 2047).
+pub fn seven_bit(stored: &[u8]) -> Cow<'_, [u8]> {
+    if stored.is_ascii() {
+        return Cow::Borrowed(stored);
+    }
+    let mut out = Vec::with_capacity(stored.len() * 2);
+    let mut bytes = stored.iter();
+    while let Some(&byte) = bytes.next() {
+        if byte != b'"' {
+            out.push(byte);
+            continue;
+        }
+        let mut value = Vec::new();
+        while let Some(&byte) = bytes.next().filter(|&&byte| byte != b'"') {
+            value.push(if byte == b'\\' { bytes.next().copied().unwrap_or(byte) } else { byte });
+        }
+        quoted(&mut out, words::encode(&String::from_utf8_lossy(&value)).as_bytes());
+    }
+    Cow::Owned(out)
 }
 
 /// A field's value: unfolded, or NIL where the field is absent.
@@ -71,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_seven_bit_and_quoted() {
+    fn strings_are_quoted_and_shown_in_seven_bits_to_those_who_need_it() {
         for (value, seen) in [
             (&b"plain"[..], "\"plain\""),
             (b"say \"hi\\\"", "\"say \\\"hi\\\\\\\"\""),
@@ -83,8 +113,15 @@ mod tests {
         ] {
             let mut out = Vec::new();
             string(&mut out, value);
-            assert_eq!(String::from_utf8_lossy(&out), seen);
+            assert_eq!(String::from_utf8_lossy(&seven_bit(&out)), seen);
+            assert_eq!(String::from_utf8(out).map(|text| text.contains('=')), Ok(false), "stored as text");
         }
+        let mut out = b"(NIL ".to_vec();
+        string(&mut out, "K\"ä\\se".as_bytes());
+        out.extend_from_slice(b" \"plain \\\" \")");
+        assert_eq!(out, r#"(NIL "K\"ä\\se" "plain \" ")"#.as_bytes());
+        let shown = String::from_utf8_lossy(&seven_bit(&out)).into_owned();
+        assert_eq!(shown, r#"(NIL "=?utf-8?q?K=22=C3=A4=5Cse?=" "plain \" ")"#);
         let mut out = Vec::new();
         number(&mut out, 0);
         number(&mut out, u64::MAX);

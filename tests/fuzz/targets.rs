@@ -94,7 +94,9 @@ fn inside(range: &Range<u64>, end: u64) {
 }
 
 /// One list or string of IMAP: printable ASCII, quotes and parentheses closed.
-fn well_formed(wire: &[u8]) {
+fn well_formed(stored: &[u8]) {
+    assert!(std::str::from_utf8(stored).is_ok(), "{:?}", String::from_utf8_lossy(stored));
+    let wire = &mime::wire::seven_bit(stored)[..];
     let (mut depth, mut quoted, mut escaped) = (0_i64, false, false);
     for (at, &byte) in wire.iter().enumerate() {
         assert!(matches!(byte, b' '..=b'~'), "{:?}", String::from_utf8_lossy(wire));

@@ -73,6 +73,9 @@ pub fn enable(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
         for word in &words {
             match word.as_str() {
                 "IMAP4REV2" => core.rev2 = true,
+                // Never advertised as ONLY; a client that asks for it means the same (RFC 9755 section 6).
+                "UTF8=ACCEPT" | "UTF8=ONLY" if core.utf8 => continue,
+                "UTF8=ACCEPT" | "UTF8=ONLY" => core.utf8 = true,
                 "CONDSTORE" => core.enable_condstore(cx),
                 "QRESYNC" => {
                     core.qresync = true;
@@ -81,7 +84,11 @@ pub fn enable(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
                 _ => continue,
             }
             enabled.push(' ');
-            enabled.push_str(if word == "IMAP4REV2" { "IMAP4rev2" } else { word });
+            enabled.push_str(match word.as_str() {
+                "IMAP4REV2" => "IMAP4rev2",
+                "UTF8=ONLY" => "UTF8=ACCEPT",
+                word => word,
+            });
         }
         cx.output.str(&enabled);
         cx.output.str("\r\n");

@@ -137,7 +137,7 @@ impl Fetch {
             uids: Arc::new(uids),
             vanished: vanished.map(|uids| (uids, 1)),
             source: source(&items, mark_seen),
-            wanted: Wanted::new(items, core.condstore),
+            wanted: Wanted::new(items, core.condstore, core.names()),
             trouble: Trouble::default(),
         })
     }

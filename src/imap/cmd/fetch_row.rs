@@ -3,6 +3,7 @@
 use crate::base::Output;
 use crate::imap::emit;
 use crate::imap::fetch_args::{BytesItem, Form, Item};
+use crate::imap::names::Names;
 use crate::imap::server::Pause;
 use crate::mime::parts::PartMap;
 use crate::mime::structure;
@@ -17,6 +18,8 @@ pub struct Wanted {
     items: Vec<Item>,
     /// FLAGS come with MODSEQ though only FLAGS were asked for (RFC 7162 section 3.1).
     modseq_with_flags: bool,
+    /// What this client takes besides ASCII.
+    names: Names,
     /// The last flags written, in wire form: neighbours mostly have the same.
     flags: Option<(Flags, Box<[u8]>)>,
 }
@@ -60,9 +63,9 @@ pub enum Written {
 }
 
 impl Wanted {
-    pub fn new(items: Vec<Item>, condstore: bool) -> Wanted {
+    pub fn new(items: Vec<Item>, condstore: bool, names: Names) -> Wanted {
         let modseq_with_flags = condstore && !items.contains(&Item::ModSeq);
-        Wanted { items, modseq_with_flags, flags: None }
+        Wanted { items, modseq_with_flags, names, flags: None }
     }
 
     /// A whole response of nothing but UID, FLAGS and MODSEQ.
@@ -229,15 +232,16 @@ impl Message {
             }
             Item::Envelope => {
                 out.push(b"ENVELOPE ");
-                out.push(part_of(arena, &row.envelope));
+                emit::stored(out, part_of(arena, &row.envelope), wanted.names);
             }
             Item::BodyStructure => {
                 out.push(b"BODYSTRUCTURE ");
-                out.push(part_of(arena, &row.structure));
+                emit::stored(out, part_of(arena, &row.structure), wanted.names);
             }
             Item::Body => {
                 out.push(b"BODY ");
-                out.push(&structure::basic(part_of(arena, &row.structure)));
+                let body = structure::basic(part_of(arena, &row.structure));
+                emit::stored(out, &body, wanted.names);
             }
             Item::Bytes(_) => {}
         }

@@ -2,7 +2,7 @@
 //! `found` tells, as fast as the client reads.
 
 use crate::imap::command::By;
-use crate::imap::lex::{Parsed, Parser};
+use crate::imap::lex::{Bad, Parsed, Parser};
 use crate::imap::reply::{self, Reply};
 use crate::imap::returns::Returns;
 use crate::imap::search_args::{self, SearchArgs};
@@ -32,6 +32,9 @@ struct Search {
 
 impl Running for Search {
     fn step(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
+        if core.utf8 && self.args.charset_said {
+            return Err(Bad("After ENABLE UTF8=ACCEPT a search is in UTF-8 and names no charset").into());
+        }
         let done = self.advance(core, cx);
         if matches!(done, Err(Pause::Refuse(_))) {
             self.early.break_off(cx);
