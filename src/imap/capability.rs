@@ -12,7 +12,7 @@ const ALWAYS: &str = "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE";
 const AFTER_LOGIN: &str = "NAMESPACE CHILDREN UNSELECT IDLE UIDPLUS MOVE SPECIAL-USE CREATE-SPECIAL-USE \
                            LIST-EXTENDED LIST-STATUS STATUS=SIZE ESEARCH SEARCHRES CONDSTORE QRESYNC BINARY \
                            MULTIAPPEND UTF8=ACCEPT PARTIAL WITHIN SORT SORT=DISPLAY \
-                           ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS I18NLEVEL=1";
+                           ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES THREAD=REFS I18NLEVEL=1 XLIST";
 
 /// The words behind CAPABILITY, that word included.
 pub fn list(core: &Core, cx: &Cx<'_>) -> String {
@@ -25,6 +25,10 @@ pub fn list(core: &Core, cx: &Cx<'_>) -> String {
     };
     list.push(' ');
     list.push_str(more);
+    if core.login.is_some() {
+        // The same for all mailboxes (RFC 7889 section 2).
+        list.push_str(&format!(" APPENDLIMIT={}", cx.config.message_bytes_max));
+    }
     if core.login.is_some() && cx.compression == Compression::Possible {
         list.push_str(" COMPRESS=DEFLATE");
     }

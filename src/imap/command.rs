@@ -63,6 +63,7 @@ pub static COMMANDS: &[Row] = &[
     row("UNSUBSCRIBE",   When::After,     Tell::All,       cmd::mailbox::unsubscribe),
     row("LIST",          When::After,     Tell::All,       cmd::list::list),
     row("LSUB",          When::After,     Tell::All,       cmd::list::lsub),
+    row("XLIST",         When::After,     Tell::All,       cmd::list::xlist),
     row("STATUS",        When::After,     Tell::All,       cmd::status::status),
     row("APPEND",        When::After,     Tell::All,       cmd::append::without_message),
     row("IDLE",          When::After,     Tell::All,       cmd::idle::idle),

@@ -22,9 +22,11 @@
 //! | RFC 4315 UIDPLUS | done | expunge_and_uid_expunge |
 //! | RFC 6851 MOVE | done | move_names_the_uids_before_it_expunges |
 //! | RFC 6154 SPECIAL-USE, CREATE-SPECIAL-USE | done; one use for each mailbox | special_use_is_made_and_listed |
+//! | XLIST, which has no RFC and is older than RFC 6154 | done, as Gmail had it | xlist_for_old_outlook |
 //! | RFC 5258 LIST-EXTENDED | done; REMOTE changes nothing | list_patterns_and_options |
 //! | RFC 5819 LIST-STATUS | done | list_returns_status_for_ios |
 //! | RFC 8438 STATUS=SIZE | done; DELETED too (RFC 9051) | status_tells_every_item |
+//! | RFC 7889 APPENDLIMIT | done; one number for all mailboxes | appendlimit_is_told |
 //! | RFC 4731 ESEARCH | done | search_returns |
 //! | RFC 5182 SEARCHRES | done | search_result_is_saved |
 //! | RFC 9394 PARTIAL | done; FETCH by sequence number takes it too, as the grammar has it | partial_windows |

@@ -1,5 +1,6 @@
 //! LIST with LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154) and CHILDREN (RFC 3348), all of them
-//! in RFC 9051 section 6.3.9; and LSUB (RFC 3501 section 6.3.9).
+//! in RFC 9051 section 6.3.9; LSUB (RFC 3501 section 6.3.9); and XLIST, which Gmail had before RFC 6154, for Outlook 2013 and
+//! its like: LIST with attributes that say what a mailbox is for in Gmail's words, INBOX among them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::imap::pattern;
 use crate::imap::reply::{self, Reply};
 use crate::imap::server::{Core, Pause, Running, room};
 use crate::session::{Cx, Want};
-use crate::store::{MailboxRow, StoreError};
+use crate::store::{MailboxRow, SpecialUse, StoreError};
 
 use super::mailbox::SPECIAL_USES;
 use super::once;
@@ -19,13 +20,31 @@ use super::status::{self, Item};
 
 #[derive(Default)]
 struct Options {
-    /// LSUB instead of LIST.
-    lsub: bool,
+    verb: Verb,
     select_subscribed: bool,
     select_special: bool,
     recursive: bool,
     return_subscribed: bool,
     status: Vec<Item>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Verb {
+    #[default]
+    List,
+    Lsub,
+    Xlist,
+}
+
+impl Verb {
+    /// How its responses begin.
+    fn response(self) -> &'static str {
+        match self {
+            Verb::List => "* LIST (",
+            Verb::Lsub => "* LSUB (",
+            Verb::Xlist => "* XLIST (",
+        }
+    }
 }
 
 /// `list = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat [SP list-return-opts]`
@@ -58,11 +77,20 @@ pub fn list(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
 
 /// `lsub = "LSUB" SP mailbox SP list-mailbox`
 pub fn lsub(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    plain(p, Options { verb: Verb::Lsub, select_subscribed: true, ..Options::default() })
+}
+
+/// `xlist = "XLIST" SP mailbox SP list-mailbox`
+pub fn xlist(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
+    plain(p, Options { verb: Verb::Xlist, ..Options::default() })
+}
+
+fn plain(p: &mut Parser<'_>, options: Options) -> Parsed<Box<dyn Running>> {
     p.space()?;
     let reference = p.list_mailbox()?;
     p.space()?;
     let pattern = p.list_mailbox()?;
-    listing(reference, vec![pattern], Options { lsub: true, select_subscribed: true, ..Options::default() })
+    listing(reference, vec![pattern], options)
 }
 
 /// `list-select-opt`: REMOTE changes nothing where all mailboxes are here.
@@ -97,8 +125,9 @@ fn return_option(p: &mut Parser<'_>, options: &mut Options) -> Parsed<()> {
 
 fn listing(reference: String, patterns: Vec<String>, options: Options) -> Parsed<Box<dyn Running>> {
     if !options.select_subscribed && patterns.iter().all(String::is_empty) {
-        return Ok(once(|_, cx| {
-            cx.output.str("* LIST (\\Noselect) \"/\" \"\"\r\n");
+        return Ok(once(move |_, cx| {
+            cx.output.str(options.verb.response());
+            cx.output.str("\\Noselect) \"/\" \"\"\r\n");
             Ok(reply::ok("That is the separator"))
         }));
     }
@@ -210,7 +239,7 @@ fn collect(options: &Options, core: &Core, cx: &mut Cx<'_>) -> Result<Names, Pau
     let all = Tree(entries.keys().cloned().collect());
     let chosen: Vec<Arc<str>> =
         entries.values().filter(|entry| options.selects(entry)).map(|entry| entry.name.clone()).collect();
-    if options.lsub || options.recursive {
+    if options.verb == Verb::Lsub || options.recursive {
         // A name that is only a part of others can still be what a pattern with `%` is looking for.
         let most = entries.len() + limits::MAILBOXES_PER_ACCOUNT_MAX;
         for name in chosen.iter().flat_map(|name| ancestors(name)) {
@@ -243,27 +272,31 @@ impl Options {
 /// One LIST or LSUB response, if the selection wants it.
 fn tell(entry: &Entry, options: &Options, names: &Names, core: &Core, cx: &mut Cx<'_>) -> bool {
     let selected = options.selects(entry);
+    let lsub = options.verb == Verb::Lsub;
     let above = names.selected.has_below(&entry.name);
     let leads = options.recursive && names.unshown.has_below(&entry.name);
-    let wanted = selected || leads || (above && options.lsub);
+    let wanted = selected || leads || (above && lsub);
     if !wanted {
         return false;
     }
     let mut attributes: Vec<&str> = Vec::new();
     match &entry.row {
         // RFC 3501 section 6.3.9: a name that only leads to subscribed ones is `\Noselect` in LSUB.
-        _ if options.lsub && !selected => attributes.push("\\Noselect"),
-        None if options.lsub => attributes.push("\\Noselect"),
+        _ if lsub && !selected => attributes.push("\\Noselect"),
+        None if lsub => attributes.push("\\Noselect"),
         None => attributes.push("\\NonExistent"),
         Some(row) if row.no_select => attributes.push("\\Noselect"),
         Some(_) => {}
     }
     attributes.push(if names.all.has_below(&entry.name) { "\\HasChildren" } else { "\\HasNoChildren" });
-    if entry.subscribed && !options.lsub && (options.select_subscribed || options.return_subscribed) {
+    if entry.subscribed && !lsub && (options.select_subscribed || options.return_subscribed) {
         attributes.push("\\Subscribed");
     }
-    attributes.extend(entry.row.as_ref().and_then(special_name));
-    cx.output.str(if options.lsub { "* LSUB (" } else { "* LIST (" });
+    attributes.extend(entry.row.as_ref().and_then(|row| match options.verb {
+        Verb::Xlist => xlist_name(row),
+        Verb::List | Verb::Lsub => special_name(row),
+    }));
+    cx.output.str(options.verb.response());
     cx.output.str(&attributes.join(" "));
     cx.output.str(") \"/\" ");
     emit::mailbox(cx.output, &entry.name, core.names());
@@ -281,6 +314,17 @@ fn tell(entry: &Entry, options: &Options, names: &Names, core: &Core, cx: &mut C
 /// `\Sent` and its like.
 fn special_name(row: &MailboxRow) -> Option<&'static str> {
     SPECIAL_USES.iter().find(|(known, _)| Some(*known) == row.special).map(|(_, name)| *name)
+}
+
+/// What Gmail calls it in XLIST; a use that Gmail has no word for keeps its own.
+fn xlist_name(row: &MailboxRow) -> Option<&'static str> {
+    match row.special {
+        None if row.name == "INBOX" => Some("\\Inbox"),
+        Some(SpecialUse::All) => Some("\\AllMail"),
+        Some(SpecialUse::Flagged) => Some("\\Starred"),
+        Some(SpecialUse::Junk) => Some("\\Spam"),
+        _ => special_name(row),
+    }
 }
 
 /// The LIST response of SELECT and EXAMINE, whose attributes "MUST be accurate" (RFC 9051 section 6.3.2).

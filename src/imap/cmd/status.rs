@@ -1,4 +1,4 @@
-//! STATUS (RFC 9051 section 6.3.11, SIZE of RFC 8438): counters that are kept at each commit, so it costs two rows.
+//! STATUS (RFC 9051 section 6.3.11, SIZE of RFC 8438, APPENDLIMIT of RFC 7889): counters that are kept at each commit, so it costs two rows.
 
 use crate::base::Output;
 use crate::imap::emit;
@@ -21,9 +21,10 @@ pub enum Item {
     Size,
     Deleted,
     HighestModseq,
+    AppendLimit,
 }
 
-const ITEMS: [(Item, &str); 8] = [
+const ITEMS: [(Item, &str); 9] = [
     (Item::Messages, "MESSAGES"),
     (Item::Recent, "RECENT"),
     (Item::UidNext, "UIDNEXT"),
@@ -32,6 +33,7 @@ const ITEMS: [(Item, &str); 8] = [
     (Item::Size, "SIZE"),
     (Item::Deleted, "DELETED"),
     (Item::HighestModseq, "HIGHESTMODSEQ"),
+    (Item::AppendLimit, "APPENDLIMIT"),
 ];
 
 /// `status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"`
@@ -76,11 +78,18 @@ pub fn tell(row: &MailboxRow, items: &[Item], core: &Core, cx: &mut Cx<'_>) -> R
         true => cx.store.status(row.id, account)?.unseen,
         false => 0,
     };
-    write(cx.output, row, unseen, items, core.names());
+    let append_limit = cx.config.message_bytes_max;
+    write(cx.output, row, (unseen, append_limit), items, core.names());
     Ok(())
 }
 
-fn write(out: &mut Output, row: &MailboxRow, unseen: u32, items: &[Item], names: Names) {
+fn write(
+    out: &mut Output,
+    row: &MailboxRow,
+    (unseen, append_limit): (u32, u64),
+    items: &[Item],
+    names: Names,
+) {
     out.str("* STATUS ");
     emit::mailbox(out, &row.name, names);
     for (index, item) in items.iter().enumerate() {
@@ -98,6 +107,7 @@ fn write(out: &mut Output, row: &MailboxRow, unseen: u32, items: &[Item], names:
                 Item::Size => row.bytes,
                 Item::Deleted => u64::from(row.deleted),
                 Item::HighestModseq => row.modseq.0,
+                Item::AppendLimit => append_limit,
             },
         );
     }
