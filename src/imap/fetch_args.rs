@@ -27,6 +27,8 @@ pub enum Item {
     Uid,
     Flags,
     InternalDate,
+    /// When it came into this mailbox (RFC 8514).
+    SaveDate,
     Size,
     ModSeq,
     Envelope,
@@ -151,10 +153,11 @@ fn items(p: &mut Parser<'_>) -> Parsed<Vec<Item>> {
 }
 
 fn fetch_att(p: &mut Parser<'_>) -> Parsed<Item> {
-    const WORDS: [(&str, Item); 8] = [
+    const WORDS: [(&str, Item); 9] = [
         ("UID", Item::Uid),
         ("FLAGS", Item::Flags),
         ("INTERNALDATE", Item::InternalDate),
+        ("SAVEDATE", Item::SaveDate),
         ("RFC822.SIZE", Item::Size),
         ("MODSEQ", Item::ModSeq),
         ("ENVELOPE", Item::Envelope),
@@ -381,6 +384,7 @@ mod tests {
             ("1 all", "Flags InternalDate Size Envelope"),
             ("1 FULL", "Flags InternalDate Size Envelope Body"),
             ("1 FLAGS", "Flags"),
+            ("1 (SaveDate INTERNALDATE SAVEDATE)", "SaveDate InternalDate"),
             ("1 (FLAGS uid ModSeq)", "Uid Flags ModSeq"),
             ("1 (BODY BODYSTRUCTURE BODY)", "Body BodyStructure"),
             ("1 rfc822", "RFC822!"),

@@ -31,6 +31,7 @@
 //! | RFC 5182 SEARCHRES | done | search_result_is_saved |
 //! | RFC 9394 PARTIAL | done; FETCH by sequence number takes it too, as the grammar has it | partial_windows |
 //! | RFC 5032 WITHIN | done | search_within |
+//! | RFC 8514 SAVEDATE | done; every mailbox knows it | savedate_is_when_a_message_came_here |
 //! | RFC 5256 SORT | done | sort_keys |
 //! | RFC 5957 SORT=DISPLAY | done | sort_keys |
 //! | RFC 5267 ESORT | done; PARTIAL too, the rest of CONTEXT=SORT not | sort_returns |

@@ -203,6 +203,13 @@ impl Grammar {
                 let day = p.date()?;
                 Key::Received(Some(midnight(day)), Some(midnight(day + 1)))
             }
+            // search-key =/ ("SAVEDBEFORE" / "SAVEDON" / "SAVEDSINCE") SP date                   RFC 8514 section 5
+            "SAVEDBEFORE" => Key::Saved(None, Some(midnight(p.date()?))),
+            "SAVEDSINCE" => Key::Saved(Some(midnight(p.date()?)), None),
+            "SAVEDON" => {
+                let day = p.date()?;
+                Key::Saved(Some(midnight(day)), Some(midnight(day + 1)))
+            }
             "SENTBEFORE" => Key::Sent(None, Some(p.date()?)),
             "SENTSINCE" => Key::Sent(Some(p.date()?), None),
             "SENTON" => {
@@ -236,7 +243,7 @@ impl Grammar {
 }
 
 /// Keys that something must follow.
-const OPERANDS: [&str; 24] = [
+const OPERANDS: [&str; 27] = [
     "NOT",
     "OR",
     "UID",
@@ -249,6 +256,9 @@ const OPERANDS: [&str; 24] = [
     "BEFORE",
     "SINCE",
     "ON",
+    "SAVEDBEFORE",
+    "SAVEDSINCE",
+    "SAVEDON",
     "SENTBEFORE",
     "SENTSINCE",
     "SENTON",
@@ -280,6 +290,8 @@ fn plain(word: &str) -> Option<Key> {
         // RFC 3501 section 6.4.4. No message is \Recent here, which RFC 9051 has dropped.
         "RECENT" | "NEW" => Key::Not(Box::new(Key::All)),
         "OLD" => Key::All,
+        // RFC 8514 section 4.3: every mailbox here knows it.
+        "SAVEDATESUPPORTED" => Key::All,
         _ => return None,
     })
 }
@@ -358,6 +370,10 @@ mod tests {
             ("OLDER 10", Key::Received(None, Some(Wall::from_unix(999_991)))),
             ("younger 10", Key::Received(Some(Wall::from_unix(999_990)), None)),
             ("YOUNGER 4294967295", Key::Received(Some(Wall::from_unix(-4_293_967_295)), None)),
+            ("SAVEDBEFORE 23-Nov-2026", Key::Saved(None, wall(DAY_OF_TEST))),
+            ("savedon 23-Nov-2026", Key::Saved(wall(DAY_OF_TEST), wall(DAY_OF_TEST + 1))),
+            ("SAVEDSINCE 23-Nov-2026", Key::Saved(wall(DAY_OF_TEST), None)),
+            ("SaveDateSupported", Key::All),
             ("SENTBEFORE 23-Nov-2026", Key::Sent(None, Some(DAY_OF_TEST))),
             ("SENTON 23-Nov-2026", Key::Sent(Some(DAY_OF_TEST), Some(DAY_OF_TEST + 1))),
             ("SENTSINCE 23-Nov-2026", Key::Sent(Some(DAY_OF_TEST), None)),
@@ -418,6 +434,9 @@ mod tests {
             "LARGER x",
             "LARGER 9223372036854775808",
             "ON 2026-11-23",
+            "SAVEDON",
+            "SAVEDSINCE 2026-11-23",
+            "SAVEDBEFORE 32-Nov-2026",
             "ON 32-Nov-2026",
             "FROM",
             "HEADER a",

@@ -230,6 +230,10 @@ impl Message {
                 out.push(b"INTERNALDATE ");
                 emit::date_time(out, row.received);
             }
+            Item::SaveDate => {
+                out.push(b"SAVEDATE ");
+                emit::date_time(out, row.saved);
+            }
             Item::Envelope => {
                 out.push(b"ENVELOPE ");
                 emit::stored(out, part_of(arena, &row.envelope), wanted.names);
