@@ -141,7 +141,7 @@ pub const UIDS_PER_WRITE_MAX: u64 = 5_000;
 /// Bodies and words of the full-text index in one write, and bytes of messages that are read for it at once: the writer
 /// is held for some ten milliseconds, and the reader thread for less.
 pub const INDEX_BODIES_PER_WRITE: usize = 64;
-pub const INDEX_TOKENS_PER_WRITE: usize = 24_000;
+pub const INDEX_TOKENS_PER_WRITE: usize = 12_000;
 pub const INDEX_BYTES_PER_SLICE: u64 = 256 * 1024;
 /// Different trigrams of one message past which it is not indexed but read by every search. Letters and digits alone
 /// have 46,656; a message with more than this is no prose in any script.

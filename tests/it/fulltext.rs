@@ -282,3 +282,88 @@ fn the_index_never_misses_what_a_scan_finds() {
     }
     assert!(saved > 2_000, "{saved} messages need not have been read");
 }
+
+#[path = "../bench/corpus.rs"]
+#[allow(dead_code)]
+mod realistic;
+
+/// Figures by hand: `MESSAGES=10000 cargo test --test it what_the_index_costs -- --ignored --nocapture`, optimized.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn what_the_index_costs() {
+    use std::time::{Duration, Instant};
+    let count: u64 = std::env::var("MESSAGES").ok().and_then(|count| count.parse().ok()).unwrap_or(2_000);
+    let mut it = Box_::new();
+    let mut raw = 0;
+    for number in 0..count {
+        let bytes = realistic::message(number);
+        raw += bytes.len() as u64;
+        let to = vec![Target { account: it.account, place: Place::Inbox, flags: FlagNames::default() }];
+        let mut body = message(&bytes);
+        if let NewBody::Inline { slice, .. } = &mut body {
+            slice.stored = zstd::bulk::compress(&bytes, 1).expect("compressed");
+            slice.compressed = true;
+        }
+        it.put(Write::Deliver(Deliver { body, to, received: NOW })).expect("delivered");
+    }
+    it.writer.checkpoint(true).expect("home");
+    let file = |it: &Box_| std::fs::metadata(it.dir.path().join("box.db")).expect("a file").len();
+    let before = file(&it);
+    let (mut reading, mut writing, mut slowest) = (Duration::ZERO, Duration::ZERO, [Duration::ZERO; 2]);
+    let mut writes = 0;
+    loop {
+        it.reader.end_turn();
+        let begun = Instant::now();
+        let next = it.reader.index_next().expect("read");
+        it.reader.end_turn();
+        let took = begun.elapsed();
+        reading += took;
+        slowest[0] = slowest[0].max(took);
+        let IndexNext::Work(work) = next else { break };
+        let begun = Instant::now();
+        it.put(Write::Index(work)).expect("done");
+        let took = begun.elapsed();
+        it.writer.checkpoint(false).expect("home");
+        writing += took;
+        slowest[1] = slowest[1].max(took);
+        writes += 1;
+    }
+    it.writer.checkpoint(true).expect("home");
+    println!(
+        "{count} messages, {raw} bytes: file {before} without index, {} with ({:.2} of raw, index {:.2} of raw)",
+        file(&it),
+        file(&it) as f64 / raw as f64,
+        (file(&it) - before) as f64 / raw as f64
+    );
+    println!(
+        "indexing: reader {reading:?} (slowest {:?}), writer {writing:?} in {writes} (slowest {:?})",
+        slowest[0], slowest[1]
+    );
+    for (what, key) in [
+        ("absent", Key::Text("xyzzyplugh".into())),
+        ("rare", Key::Text("<1234.".into())),
+        ("common", Key::Body("the".into())),
+        ("a word", Key::Body("meeting".into())),
+        ("from", Key::Envelope(EnvelopeField::From, "anna".into())),
+        ("subject", Key::Envelope(EnvelopeField::Subject, "report".into())),
+    ] {
+        let plan = Plan::of(&Program { keys: vec![key.clone()] }).expect("a plan");
+        let mut looked = Duration::MAX;
+        let mut found = UidSet::new();
+        for _ in 0..5 {
+            let begun = Instant::now();
+            found = candidates(&it.reader, it.inbox, &plan);
+            looked = looked.min(begun.elapsed());
+        }
+        let begun = Instant::now();
+        let mut program = Program { keys: vec![key] };
+        program.keys.insert(0, Key::Uids(found.clone()));
+        let hits = if found.is_empty() { UidSet::new() } else { judged(&it.reader, &it, it.inbox, program) };
+        println!(
+            "{what}: {} candidates in {looked:?}, {} hits judged in {:?}",
+            found.count(),
+            hits.count(),
+            begun.elapsed()
+        );
+    }
+}

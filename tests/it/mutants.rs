@@ -40,6 +40,11 @@ fn a_uid_used_again_after_a_crash_is_caught() {
 }
 
 #[test]
+fn a_search_index_that_skips_a_body_is_caught() {
+    caught(Bug::WatermarkTooFar, Workload::Sync, &["cannot be found"]);
+}
+
+#[test]
 fn a_lost_hint_is_caught() {
     caught(Bug::HintLost, Workload::Sync, &["idles and was told"]);
 }

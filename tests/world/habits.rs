@@ -101,6 +101,7 @@ pub enum Bug {
     BodySlicesSwapped,
     LastOfManyLost,
     CompressForgotten,
+    WatermarkTooFar,
 }
 
 thread_local! {

@@ -181,6 +181,9 @@ impl Life {
         while self.world.mono < end && steps < 6_000 {
             self.step(end);
             steps += 1;
+            if steps % 200 == 0 {
+                self.check_finding(6);
+            }
             if self.chance.one_in(3_000) && self.world.habits.cuts > 0 {
                 let how = if self.chance.one_in(2) { Crash::Process } else { Crash::Power };
                 self.world.crash(how);
@@ -303,6 +306,14 @@ impl Life {
         }
     }
 
+    /// Not where the disk is about to die under the question.
+    fn check_finding(&mut self, most: u32) {
+        if let Some(alice) = self.alice() {
+            let hidden = super::finding::hidden(self.world.reader(), alice, most);
+            self.complaints.extend(hidden.into_iter().take(3));
+        }
+    }
+
     fn check_tokens(&mut self) {
         let tokens = self.world.model.tokens.clone();
         let acknowledged = self.senders.iter().flat_map(|s| &s.acknowledged);
@@ -320,6 +331,7 @@ impl Life {
 
     fn report(mut self) -> Report {
         self.check_tokens();
+        self.check_finding(u32::MAX);
         self.world.check_model();
         let panics = self.world.panics();
         if panics > 0 && !self.planned_panics {

@@ -9,6 +9,7 @@ pub mod chance;
 pub mod client;
 pub mod corpus;
 pub mod disk;
+pub mod finding;
 pub mod habits;
 pub mod hostile;
 pub mod life;

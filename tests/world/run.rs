@@ -409,6 +409,9 @@ impl World {
                 !refuse
             });
         }
+        if planted(Bug::WatermarkTooFar) {
+            store::advance_watermark(&mut batch);
+        }
         self.spoil_the_disk();
         let Some(life) = &mut self.life else { return };
         let writes: Vec<Write> = batch.iter().map(|(_, write)| write.clone()).collect();

@@ -12,7 +12,7 @@ use super::super::{Done, Refused, StoreError};
 use super::{Applied, Tx};
 
 /// Pages of 4 KiB written by one merge, and rows removed by one step of emptying: some milliseconds.
-const PAGES_PER_MERGE: i64 = 64;
+const PAGES_PER_MERGE: i64 = 32;
 const ROWS_PER_EMPTYING: i64 = 512;
 const SIZES_PER_EMPTYING: i64 = 8_192;
 

@@ -122,6 +122,8 @@ impl Client {
             "STATUS Archive (MESSAGES UIDNEXT UNSEEN HIGHESTMODSEQ)",
             "LIST \"\" \"*\" RETURN (STATUS (MESSAGES))",
             "UID SEARCH RETURN (MIN MAX COUNT) UNSEEN",
+            "UID SEARCH RETURN (ALL COUNT) TEXT \"block 0\"",
+            "UID SEARCH OR SUBJECT \"a1\" FROM \"nobody\" NOT BODY \"block 3\"",
             "NAMESPACE",
             "ID NIL",
         ]);
