@@ -80,8 +80,14 @@ pub const BATCH_WRITES_MAX: usize = 64;
 pub const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// Slices of large uploads in one commit when nothing smaller waits. Two keep the disk busy and a commit short.
 pub const BATCH_SLICES_MAX: usize = 2;
-/// WAL size at which a PASSIVE checkpoint follows a batch.
+/// Bytes of WAL that are not in the file yet from which a PASSIVE checkpoint is worth its syncs.
 pub const WAL_PASSIVE_BYTES: u64 = 4 * 1024 * 1024;
+/// WAL size from which the writer brings the last pages home itself, so that the log begins anew in the same place.
+pub const WAL_BEGIN_ANEW_BYTES: u64 = 8 * 1024 * 1024;
+/// So many bytes of WAL are little enough for the writer: some milliseconds on a slow disk.
+pub const WAL_REST_BYTES: u64 = 256 * 1024;
+/// Slices of large uploads wait while so many bytes of WAL are not in the file yet: the log does not outgrow the disk.
+pub const WAL_SLICES_WAIT_BYTES: u64 = 8 * 1024 * 1024;
 /// WAL size at which a TRUNCATE checkpoint is forced.
 pub const WAL_TRUNCATE_BYTES: u64 = 64 * 1024 * 1024;
 /// Accepting mail stops while less than this, or than this share of a smaller disk, is free, so that expunging works.

@@ -105,6 +105,14 @@ pub fn open_reading(options: &OpenOptions) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
+/// A connection that brings the log of an open file home, and changes nothing.
+pub fn open_checkpointing(options: &OpenOptions) -> Result<Connection, StoreError> {
+    let db = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    check_ours(&db, &options.path, MIGRATIONS.len())?;
+    set_up(&db)?;
+    Ok(db)
+}
+
 /// Makes an empty file that only its owner may read. One that is there stays as it is, unless it is empty.
 fn touch(path: &Path) -> Result<(), StoreError> {
     let make = || -> std::io::Result<()> {
