@@ -357,6 +357,8 @@ pub const EXIT_TIMEOUT: Duration = Duration::from_secs(15);
 pub const CHECKPOINT_AFTER: Duration = Duration::from_secs(1);
 /// Quiet time after work until freed memory is given back to the system.
 pub const TRIM_AFTER: Duration = Duration::from_secs(3);
+/// Quiet time until what is only kept to answer faster is let go too: views that no session holds, pages of the file.
+pub const REST_AFTER: Duration = Duration::from_secs(30);
 /// Stack of every thread but the main one. SQLite and argon2 keep their large things on the heap.
 pub const THREAD_STACK_BYTES: usize = 512 * 1024;
 /// Threads that hash passwords; each needs 19 MiB while it works.

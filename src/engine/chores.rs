@@ -34,6 +34,11 @@ impl Engine {
         }
     }
 
+    /// It has been quiet for a while: memory that only makes answers faster is given up.
+    pub fn rest(&self) {
+        self.store.rest();
+    }
+
     /// New connections see the new configuration and certificate; a broken one leaves the old in place.
     pub(super) fn reload_if_asked(&mut self) {
         if std::mem::take(&mut self.reload_certificate) && !self.reload {

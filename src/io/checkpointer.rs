@@ -16,7 +16,11 @@ pub struct CheckpointerThread {
 
 impl CheckpointerThread {
     /// Tells `done` after each time, whatever has come of it: what is left is asked for again.
-    pub fn start(store: Checkpointer, done: Sender<Told>, inbox: &Inbox) -> std::io::Result<CheckpointerThread> {
+    pub fn start(
+        store: Checkpointer,
+        done: Sender<Told>,
+        inbox: &Inbox,
+    ) -> std::io::Result<CheckpointerThread> {
         let (wanted, waiting) = channel();
         let work = move || {
             while waiting.recv().is_ok() {

@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -49,7 +49,7 @@ type Answered = Result<Reply, StoreError>;
 fn work(store: &Reader, questions: &Receiver<Asked>, inbox: &Inbox) {
     let mut ahead: Option<(Question, Answered)> = None;
     let mut waiting = None;
-    while let Some((ticket, question)) = waiting.take().or_else(|| next(questions)) {
+    while let Some((ticket, question)) = waiting.take().or_else(|| next(store, questions)) {
         let result = match ahead.take() {
             Some((expected, result)) if is_same(&expected, &question) => result,
             _ => answer(store, &question),
@@ -96,7 +96,8 @@ fn is_same(expected: &Question, asked: &Question) -> bool {
 }
 
 /// The next question. One that continues the last comes at once, so we look for it a short while before we sleep.
-fn next(questions: &Receiver<Asked>) -> Option<Asked> {
+/// When none has come for a while, the thread rests.
+fn next(store: &Reader, questions: &Receiver<Asked>) -> Option<Asked> {
     let begun = Instant::now();
     while begun.elapsed() < limits::ANSWER_SPIN {
         match questions.try_recv() {
@@ -104,6 +105,10 @@ fn next(questions: &Receiver<Asked>) -> Option<Asked> {
             Err(TryRecvError::Disconnected) => return None,
             Err(TryRecvError::Empty) => std::hint::spin_loop(),
         }
+    }
+    match questions.recv_timeout(limits::REST_AFTER) {
+        Err(RecvTimeoutError::Timeout) => store.rest(),
+        asked => return asked.ok(),
     }
     questions.recv().ok()
 }

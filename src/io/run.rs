@@ -80,8 +80,9 @@ pub struct World {
     reading: usize,
     writer: WriterThread,
     hashers: Hashers,
-    /// When freed memory is given back, if it stays quiet until then.
+    /// When freed memory is given back, if it stays quiet until then; and later, whether it is time to rest.
     trim: Option<Mono>,
+    trimmed: bool,
     /// Set by the first stop signal: when to end even if not all conversations have.
     stop_by: Option<Mono>,
     stopped: bool,
@@ -119,6 +120,7 @@ impl World {
             inbox,
             reading: 0,
             trim: None,
+            trimmed: false,
             stop_by: None,
             stopped: false,
         };
@@ -206,7 +208,7 @@ impl World {
         self.datagrams.read_on(engine, now);
         self.sockets.expire(now);
         self.control.expire(now);
-        self.tidy(now, !events.is_empty());
+        self.tidy(engine, now, !events.is_empty());
         Ok(())
     }
 
@@ -292,12 +294,16 @@ impl World {
         }
     }
 
-    fn tidy(&mut self, now: Now, active: bool) {
+    fn tidy(&mut self, engine: &Engine, now: Now, active: bool) {
         if active {
-            self.trim = Some(now.mono.after(limits::TRIM_AFTER));
+            (self.trim, self.trimmed) = (Some(now.mono.after(limits::TRIM_AFTER)), false);
         } else if self.trim.is_some_and(|until| until <= now.mono) {
+            let resting = std::mem::replace(&mut self.trimmed, true);
+            if resting {
+                engine.rest();
+            }
             super::sys::give_memory_back();
-            self.trim = None;
+            self.trim = (!resting).then(|| now.mono.after(limits::REST_AFTER));
         }
     }
 

@@ -49,8 +49,7 @@ impl WriterThread {
         let (told, arriving) = channel();
         let checkpointer = CheckpointerThread::start(beside, told.clone(), inbox)?;
         let answers = inbox.clone();
-        let thread =
-            spawn("writer", inbox, move || Work::new(store, checkpointer, arriving, answers).run())?;
+        let thread = spawn("writer", inbox, move || Work::new(store, checkpointer, arriving, answers).run())?;
         Ok(WriterThread { told, thread: Some(thread) })
     }
 
@@ -88,12 +87,7 @@ struct Work {
 }
 
 impl Work {
-    fn new(
-        store: Writer,
-        checkpointer: CheckpointerThread,
-        arriving: Receiver<Told>,
-        inbox: Inbox,
-    ) -> Work {
+    fn new(store: Writer, checkpointer: CheckpointerThread, arriving: Receiver<Told>, inbox: Inbox) -> Work {
         Work {
             store,
             checkpointer,

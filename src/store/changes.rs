@@ -55,6 +55,12 @@ impl ViewCache {
         }
     }
 
+    /// Keeps only the views that somebody holds.
+    pub fn rest(&mut self) {
+        self.views.values_mut().for_each(|remembered| remembered.strong = None);
+        self.views.retain(|_, remembered| remembered.view.strong_count() > 0);
+    }
+
     /// Lets the least recently used strong references go; the view just kept stays.
     fn shrink(&mut self) {
         let strong = |remembered: &Remembered| remembered.strong.as_ref().map_or(0, |view| view.bytes());
@@ -311,4 +317,22 @@ pub fn with_seen(mut change: Change, seen: bool, modseq: ModSeq) -> Change {
     }
     change.modseq = change.modseq.max(modseq);
     change
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn at_rest_only_views_that_are_held_are_kept() {
+        let view = |number| Arc::new(View::new(MailboxId(number), AccountId(1), ModSeq(0), Uid(1), &[]));
+        let mut cache = ViewCache::default();
+        let held = view(1);
+        cache.keep(&held);
+        cache.keep(&view(2));
+        assert!(cache.find(MailboxId(2), AccountId(1)).is_some(), "kept although nobody holds it");
+        cache.rest();
+        assert!(cache.find(MailboxId(2), AccountId(1)).is_none());
+        assert!(cache.find(MailboxId(1), AccountId(1)).is_some_and(|found| Arc::ptr_eq(&found, &held)));
+    }
 }

@@ -246,6 +246,14 @@ impl Reader {
         }
     }
 
+    /// Lets go of what is only kept to answer faster: for a server that has been quiet for a while.
+    pub fn rest(&self) {
+        self.views.borrow_mut().rest();
+        if let Err(error) = self.db.execute_batch("PRAGMA shrink_memory") {
+            log::warn!("giving memory back: {error}");
+        }
+    }
+
     /// A prepared statement inside the turn's snapshot, which it opens if this is the first read.
     pub(super) fn statement(&self, sql: &str) -> Result<CachedStatement<'_>, StoreError> {
         Ok(self.snapshot()?.prepare_cached(sql)?)
