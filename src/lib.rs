@@ -13,6 +13,7 @@ pub mod session;
 pub mod delivery;
 
 pub mod imap;
+pub mod pop3;
 pub mod smtp;
 
 pub mod engine;

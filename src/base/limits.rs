@@ -116,6 +116,8 @@ pub const MAILBOX_NAME_BYTES_MAX: usize = 1_000;
 pub const READ_BYTES_MAX: usize = 256 * 1024;
 /// Rows that one slice of a large read brings back.
 pub const READ_ROWS_MAX: usize = 512;
+/// Messages whose sizes one slice of opening a POP3 maildrop brings back: a millisecond or two.
+pub const SIZES_PER_SLICE: usize = 4_096;
 /// Changes that a session takes from the loop's own connection before it asks the reader thread instead.
 pub const CHANGES_ON_LOOP_MAX: usize = 1_000;
 /// Messages that go at once with their mailbox or account; more of them go with the sweeps, some at a time.
@@ -278,6 +280,22 @@ pub const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 pub const IMAP_IDLE_TIMEOUT: Duration = Duration::from_secs(31 * 60);
 /// The interval of `* OK Still here` in IDLE, on one grid for all connections so that they share a wake-up.
 pub const KEEPALIVE: Duration = Duration::from_secs(120);
+
+// --- POP3 ---
+
+/// Bytes of one POP3 command with its line end. RFC 2449 section 4 says 255; AUTH with an initial response takes a whole
+/// SASL line, and USER and PASS the longest names and passwords.
+pub const POP3_LINE_BYTES_MAX: usize = SASL_LINE_BYTES_MAX + 256;
+/// Commands that are not understood, one after the other, before a POP3 client is sent away.
+pub const POP3_BAD_COMMANDS_MAX: u32 = 10;
+/// Moves (a command, a slice of a message, a window of a listing) of one POP3 session in one step.
+pub const POP3_MOVES_PER_STEP: u32 = 32;
+/// Silence that ends a POP3 session, and the time it has for logging in: RFC 1939 section 3 asks for at least 10 minutes.
+pub const POP3_IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a POP3 client may take to read what we wrote.
+pub const POP3_ROOM_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a POP3 session waits for the reader thread; an SD card under a checkpoint takes seconds, not minutes.
+pub const POP3_READ_TIMEOUT: Duration = Duration::from_secs(120);
 
 // --- passwords ---
 

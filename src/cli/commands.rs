@@ -23,7 +23,7 @@ pub const COMMANDS: &[Command] = &[
         options: &[Opt {
             name: "ports-from",
             value: Some("N"),
-            meaning: "standard port numbers are counted from here (else 2000: SMTP 2025, IMAP 2143 …); 0: any free ports",
+            meaning: "standard port numbers are counted from here (else 2000: SMTP 2025, IMAP 2143, POP3 2110 …); 0: any free ports",
         }],
         summary: "make a box in this folder and serve it on this machine, to try things out",
         more: "Makes ./pillarbox.db with a domain, an account, a password, a certificate and a welcome message, unless \

@@ -204,9 +204,12 @@ fn as_text(
         text,
         "\n  user name    {address}\n  password     {secret}\n\
          \n  reading      IMAP   127.0.0.1   port {imaps} with TLS, {imap} with STARTTLS\n\
+         \x20 or           POP3   127.0.0.1   port {} with TLS, {} with STLS\n\
          \x20 sending      SMTP   127.0.0.1   port {} with TLS, {} with STARTTLS\n\
          \x20 from others  SMTP   127.0.0.1   port {}\n\
          \n  certificate  self-signed, SHA-256 fingerprint\n               {fingerprint}\n",
+        of("pop3s"),
+        of("pop3"),
         of("submissions"),
         of("submission"),
         of("smtp"),

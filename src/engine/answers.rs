@@ -34,6 +34,10 @@ impl Engine {
             Ask::Read(question) => self.effects.push(Effect::Read { ticket, question }),
             Ask::Password(check) => self.check_password(now, ticket, check),
             Ask::Dns(queries) => self.look_up(now, ticket, queries),
+            Ask::Alone(account) => {
+                let granted = self.alone.claim(account, id);
+                self.answer(ticket, Answer::Alone(granted));
+            }
         }
         ticket
     }

@@ -10,6 +10,7 @@ use crate::base::{Config, ConnId, Mono, Now, Rng, Ticket, Wall};
 use crate::session::{Answer, Gauges, Opening, Session};
 use crate::store::{Done, Outcome, Question, Reader, Refused, Reply, StoreError, Write};
 
+mod alone;
 mod answers;
 mod chores;
 mod conn;
@@ -23,6 +24,7 @@ mod tls;
 mod turn;
 mod watch;
 
+use alone::Alone;
 use answers::Author;
 use conn::{Conn, Wait};
 use crowd::Crowd;
@@ -204,6 +206,7 @@ pub struct Engine {
     hinted: VecDeque<ConnId>,
     deadlines: Deadlines,
     watchers: Watchers,
+    alone: Alone,
     /// Conversations that found the body budget empty.
     starved: BTreeSet<ConnId>,
     budget_free: usize,
@@ -256,6 +259,7 @@ impl Engine {
             hinted: VecDeque::new(),
             deadlines,
             watchers: Watchers::default(),
+            alone: Alone::default(),
             starved: BTreeSet::new(),
             budget_free: BODY_BUDGET_BYTES,
             buffered: 0,

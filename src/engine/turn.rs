@@ -311,6 +311,7 @@ impl Engine {
         conn.input.clear();
         self.compressed -= usize::from(conn.deflate.as_mut().is_some_and(|deflate| deflate.stop()));
         self.watch(id, None);
+        self.alone.leave(id);
         self.give_back(held);
         self.effects.push(Effect::Close(id));
         self.wait(id, Wait::Closing, now.mono.after(CLOSE_TIMEOUT));
@@ -322,6 +323,7 @@ impl Engine {
     /// The connection is no more.
     pub(super) fn forget(&mut self, id: ConnId) {
         self.watch(id, None);
+        self.alone.leave(id);
         let Some(conn) = self.conns.remove(&id) else { return };
         self.deadlines.remove(conn.until, Due::Conn(id));
         self.buffered = self.buffered.saturating_sub(conn.buffered);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::engine::{Pem, ServiceId, ServiceKind};
 use crate::store::{Reader, settings};
-use crate::{imap, smtp};
+use crate::{imap, pop3, smtp};
 
 use super::Failure;
 use super::listen::{Wanted, lacks_ipv6};
@@ -22,10 +22,12 @@ pub struct Service {
 // ALPN names from the IANA registry; "smtp" and "esmtp" are what Exim offers. RFC 8314 makes none obligatory.
 const SMTP_ALPN: &[&[u8]] = &[b"smtp", b"esmtp"];
 const IMAP_ALPN: &[&[u8]] = &[b"imap"];
+const POP3_ALPN: &[&[u8]] = &[b"pop3"];
 
-// RFC 5321 section 3.8 and RFC 3463 (4.3.2: not accepting messages now); RFC 9051 section 7.1.5 and RFC 5530.
+// RFC 5321 section 3.8 and RFC 3463 (4.3.2: not accepting messages now); RFC 9051 section 7.1.5 and RFC 5530; RFC 3206.
 const SMTP_BUSY: &str = "421 4.3.2 Too many connections just now, please try again later\r\n";
 const IMAP_BUSY: &str = "* BYE [UNAVAILABLE] Too many connections just now, please try again later\r\n";
+const POP3_BUSY: &str = "-ERR [SYS/TEMP] Too many connections just now, please try again later\r\n";
 
 pub const TABLE: &[Service] = &[
     Service {
@@ -87,6 +89,30 @@ pub const TABLE: &[Service] = &[
         },
         setting: "listen-imaps",
         quickstart: &[993],
+    },
+    Service {
+        kind: ServiceKind {
+            name: "pop3",
+            implicit_tls: false,
+            alpn: POP3_ALPN,
+            tickets: true,
+            busy: POP3_BUSY,
+            open: pop3::server::open,
+        },
+        setting: "listen-pop3",
+        quickstart: &[110],
+    },
+    Service {
+        kind: ServiceKind {
+            name: "pop3s",
+            implicit_tls: true,
+            alpn: POP3_ALPN,
+            tickets: true,
+            busy: POP3_BUSY,
+            open: pop3::server::open,
+        },
+        setting: "listen-pop3s",
+        quickstart: &[995],
     },
 ];
 

@@ -132,6 +132,8 @@ pub enum Ask {
     Password(PasswordCheck),
     /// DNS look-ups, all at once.
     Dns(Vec<crate::dns::Query>),
+    /// This account for this connection alone, among all that ask for it, until the connection ends. Answered at once.
+    Alone(AccountId),
 }
 
 #[derive(Debug)]
@@ -141,6 +143,8 @@ pub enum Answer {
     /// In the order of the queries.
     Dns(Vec<crate::dns::Outcome>),
     Connected(Result<(), String>),
+    /// False: another connection has it.
+    Alone(bool),
     Commit(Result<Done, Refused>),
     /// In the order of the writes.
     CommitEach(Vec<Result<Done, Refused>>),

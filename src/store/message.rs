@@ -32,6 +32,7 @@ impl Reader {
             Question::Rows { mailbox, account, uids, from, columns } => {
                 Ok(Reply::Rows(self.rows(*mailbox, *account, uids, *from, *columns)?))
             }
+            Question::Sizes { mailbox, from, up_to } => self.sizes(*mailbox, *from, *up_to),
             Question::Body { body, at, length } => Ok(Reply::Bytes(self.body(*body, *at, *length)?)),
             Question::Search { mailbox, account, program, from, up_to } => {
                 self.search(*mailbox, *account, program, *from, *up_to)

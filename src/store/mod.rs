@@ -13,6 +13,7 @@ mod envelope;
 mod fulltext;
 mod judge;
 mod mailbox;
+mod maildrop;
 mod message;
 mod open;
 mod reader;
@@ -45,7 +46,7 @@ pub use reader::{
 pub use view::{AtOnce, Change, Flags, KeywordSet, View, ViewAt};
 pub use write::{
     Admin, Append, ChangeFlags, Deliver, Delivered, Done, Expunge, FlagNames, FlagOp, NewBody, Outcome,
-    Place, Refused, Slice, Target, Transfer, Write,
+    Place, Refused, Remove, Slice, Target, Transfer, Write,
 };
 pub use writer::{Checkpointer, Home, Writer};
 

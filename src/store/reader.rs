@@ -133,6 +133,8 @@ pub enum Question {
     /// Message rows of `uids` from `from` on, ascending, at most `READ_ROWS_MAX` and about `READ_BYTES_MAX`. Expunged
     /// rows that are still kept are included (a view may still show them).
     Rows { mailbox: MailboxId, account: AccountId, uids: Arc<UidSet>, from: Uid, columns: Columns },
+    /// Uids and sizes from uid `from` on, below `up_to`, at most `SIZES_PER_SLICE`: a POP3 maildrop is opened with them.
+    Sizes { mailbox: MailboxId, from: Uid, up_to: Uid },
     /// `length` bytes (at most `SLICE_BYTES`) of a body from `at` on; shorter only at its end.
     Body { body: BodyId, at: u64, length: u32 },
     /// One slice of a search from uid `from` on.
@@ -171,6 +173,11 @@ pub enum Reply {
     /// … and whether the record reaches back that far.
     Expunged(UidSet, bool),
     Rows(Rows),
+    /// Ascending; `next` is where the next slice starts, `None` when `up_to` is reached.
+    Sizes {
+        rows: Vec<(Uid, u32)>,
+        next: Option<Uid>,
+    },
     Bytes(Vec<u8>),
     /// `next` is where the next slice starts, `None` when `up_to` is reached.
     Found {

@@ -71,6 +71,18 @@ pub const SETTINGS: &[Setting] = &[
         check: check_listen,
     },
     Setting {
+        name: "listen-pop3",
+        meaning: "Where POP3 clients connect with STLS.",
+        default: "110",
+        check: check_listen,
+    },
+    Setting {
+        name: "listen-pop3s",
+        meaning: "Where POP3 clients connect with TLS from the first byte.",
+        default: "995",
+        check: check_listen,
+    },
+    Setting {
         name: "tls-cert",
         meaning: "Path of the certificate chain in PEM; empty: the certificate in the file.",
         default: "",

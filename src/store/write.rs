@@ -31,6 +31,7 @@ pub enum Write {
     AppendAll(Vec<Append>),
     Flags(ChangeFlags),
     Expunge(Expunge),
+    Remove(Remove),
     Copy(Transfer),
     Move(Transfer),
     /// Creates missing parents too (RFC 9051 section 6.3.4). Refused::Exists if the name is taken.
@@ -171,6 +172,15 @@ pub struct ChangeFlags {
 pub struct Expunge {
     pub mailbox: MailboxId,
     pub uids: Option<UidSet>,
+    pub now: Wall,
+}
+
+/// POP3 DELE at QUIT: these messages go, whatever their flags. Uids that are gone are left out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remove {
+    pub account: AccountId,
+    pub mailbox: MailboxId,
+    pub uids: UidSet,
     pub now: Wall,
 }
 

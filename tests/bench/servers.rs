@@ -150,6 +150,10 @@ pub fn box_of(db: &Path, users: usize) -> [u16; 5] {
     for (name, port) in ["smtp", "submission", "submissions", "imap", "imaps"].iter().zip(ports) {
         command(db, &["config", "set", &format!("listen-{name}"), &format!("127.0.0.1:{port}")], "");
     }
+    // Nobody asks for POP3 here.
+    for name in ["listen-pop3", "listen-pop3s"] {
+        command(db, &["config", "set", name, "127.0.0.1:0"], "");
+    }
     // The bench measures mail, not handshakes, where it speaks in the clear.
     command(db, &["config", "set", "plaintext-login", "yes"], "");
     ports

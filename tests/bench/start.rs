@@ -46,7 +46,7 @@ fn first_greeting(bench: &Bench) -> Duration {
     let db = bench.ours.db().expect("ours has a file");
     let copy = db.with_file_name("start.db");
     crate::servers::command(&db, &["backup", &copy.to_string_lossy()], "");
-    let ports: Vec<u16> = ["smtp", "submission", "submissions", "imap", "imaps"]
+    let ports: Vec<u16> = ["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"]
         .iter()
         .map(|name| {
             let door = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");

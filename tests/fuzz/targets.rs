@@ -9,6 +9,7 @@ use pillarbox::session::sasl;
 use pillarbox::smtp::grammar;
 
 pub mod imap;
+pub mod pop3;
 pub mod smtp;
 
 /// All targets with their names and what a corpus for them looks like.
@@ -23,6 +24,8 @@ pub const TARGETS: &[(&str, Target, Corpus)] = &[
     ("imap_command", imap::command, Corpus::Lines(imap::COMMANDS)),
     ("imap_names", imap::names, Corpus::Lines(imap::NAMES)),
     ("imap_session", imap::session, Corpus::Lines(imap::TALKS)),
+    ("pop3_session", pop3::session, Corpus::Lines(pop3::TALKS)),
+    ("pop3_stuff", pop3::stuff, Corpus::Messages),
     ("smtp_grammar", smtp_grammar, Corpus::Lines(SMTP_LINES)),
     ("smtp_exchanger", smtp::exchanger, Corpus::Lines(smtp::DIALOGS)),
     ("smtp_submission", smtp::submission, Corpus::Lines(smtp::DIALOGS)),

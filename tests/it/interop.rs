@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const USER: &str = "me@box.test";
 const PASSWORD: &str = "CorrectHorse7Battery";
-const SERVICES: [&str; 5] = ["SMTP", "SUBMISSION", "SUBMISSIONS", "IMAP", "IMAPS"];
+const SERVICES: [&str; 7] = ["SMTP", "SUBMISSION", "SUBMISSIONS", "IMAP", "IMAPS", "POP3", "POP3S"];
 
 /// A box that serves on free ports of 127.0.0.1 until it is dropped.
 struct Running {

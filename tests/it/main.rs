@@ -14,6 +14,7 @@ mod interop;
 mod mime;
 mod model;
 mod mutants;
+mod pop3;
 mod search;
 mod sim;
 mod smtp;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pillarbox::base::{AccountId, MailboxId, ModSeq, Ticket, Uid, UidSet, Wall};
 use pillarbox::store::{
     Admin, Append, ChangeFlags, Columns, Deliver, Expunge, FlagNames, FlagOp, Flags, Place, Question, Reader,
-    Refused, Reply, SpecialUse, Target, Transfer, View, ViewAt, Write, Writer,
+    Refused, Remove, Reply, SpecialUse, Target, Transfer, View, ViewAt, Write, Writer,
 };
 
 use crate::store::body;
@@ -53,10 +53,7 @@ impl Mailbox {
     }
 
     fn take_out(&mut self, uids: &[u32]) {
-        if uids.is_empty() {
-            return;
-        }
-        self.modseq += 1;
+        self.modseq += u64::from(!uids.is_empty());
         for uid in uids {
             self.messages.remove(uid);
             self.expunged.push((*uid, self.modseq));
@@ -125,18 +122,8 @@ impl Model {
             Write::Append(append) => self.append(std::slice::from_ref(append)),
             Write::AppendAll(appends) => self.append(appends),
             Write::Flags(change) => self.flags(change),
-            Write::Expunge(expunge) => {
-                let mailbox = self.by_id(expunge.mailbox).ok_or(Refused::NoMailbox)?;
-                let among = |uid: &u32| expunge.uids.as_ref().is_none_or(|uids| uids.contains(*uid));
-                let gone: Vec<u32> = mailbox
-                    .messages
-                    .iter()
-                    .filter(|(uid, message)| among(uid) && message.system & Flags::DELETED != 0)
-                    .map(|(uid, _)| *uid)
-                    .collect();
-                mailbox.take_out(&gone);
-                Ok(())
-            }
+            Write::Expunge(one) => self.expunge(one.mailbox, one.uids.as_ref(), Flags::DELETED),
+            Write::Remove(remove) => self.expunge(remove.mailbox, Some(&remove.uids), 0),
             Write::Copy(transfer) => self.transfer(transfer, false),
             Write::Move(transfer) => self.transfer(transfer, true),
             Write::CreateMailbox { name, .. } => self.create(name),
@@ -148,6 +135,15 @@ impl Model {
             }
             other => panic!("not in the model: {other:?}"),
         }
+    }
+
+    /// Those of `uids` (or of all) that have these flags.
+    fn expunge(&mut self, id: MailboxId, uids: Option<&UidSet>, flags: u8) -> Result<(), Refused> {
+        let mailbox = self.by_id(id).ok_or(Refused::NoMailbox)?;
+        let among = |uid: u32| uids.is_none_or(|uids| uids.contains(uid));
+        let due = |(uid, m): (&u32, &Message)| (among(*uid) && m.system & flags == flags).then_some(*uid);
+        mailbox.take_out(&mailbox.messages.iter().filter_map(due).collect::<Vec<u32>>());
+        Ok(())
     }
 
     fn deliver(&mut self, deliver: &Deliver) -> Result<(), Refused> {
@@ -361,7 +357,11 @@ impl World {
 
     fn write(&mut self) -> Write {
         let (account, now) = (self.account, self.now);
-        match self.chance.below(16) {
+        match self.chance.below(17) {
+            16 => {
+                let mailbox = self.mailbox();
+                Write::Remove(Remove { account, mailbox, uids: self.uids(mailbox), now })
+            }
             0..=3 => {
                 let text = "x".repeat(1 + self.chance.index(60));
                 let to = (0..1 + self.chance.below(2)).map(|_| self.target()).collect();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::world::{World, store};
 
 /// Which floor a room is on; a room uses lower floors only.
-const FLOORS: [(&str, u32); 11] = [
+const FLOORS: [(&str, u32); 12] = [
     ("base", 0),
     ("dns", 1),
     ("mime", 1),
@@ -16,6 +16,7 @@ const FLOORS: [(&str, u32); 11] = [
     ("delivery", 4),
     ("smtp", 5),
     ("imap", 5),
+    ("pop3", 5),
     ("engine", 6),
     ("io", 7),
     ("cli", 8),
@@ -276,8 +277,17 @@ fn every_smtp_keyword_has_a_row() {
 }
 
 #[test]
+fn every_pop3_capability_has_a_row() {
+    let text = said("pop3", &["CAPA", "USER alice@box.test", "PASS secret", "CAPA"]);
+    let lines = text.lines().filter(|line| !line.starts_with(['+', '.']));
+    let names = lines.filter_map(|line| line.split_whitespace().next()).map(str::to_owned);
+    // In a world without TLS this is not said.
+    all_have_rows("pop3", names.chain(["STLS".into()]).collect());
+}
+
+#[test]
 fn every_row_is_cited_in_the_code() {
-    for room in ["smtp", "imap"] {
+    for room in ["smtp", "imap", "pop3"] {
         let door = format!("src/{room}/mod.rs");
         let code: String =
             sources("src").into_iter().filter(|(name, _)| *name != door).map(|(_, text)| text).collect();
@@ -294,7 +304,7 @@ fn every_row_is_cited_in_the_code() {
 
 #[test]
 fn every_row_is_shown_by_a_transcript() {
-    for room in ["smtp", "imap"] {
+    for room in ["smtp", "imap", "pop3"] {
         let done = rows(room).into_iter().filter(|row| row.contains("done") || row.contains("partly"));
         for row in done {
             let name = row.trim_end_matches(" |").rsplit("| ").next().unwrap_or_default().to_owned();

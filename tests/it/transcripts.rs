@@ -63,6 +63,11 @@ fn imap() {
 }
 
 #[test]
+fn pop3() {
+    run("transcripts/pop3", "pop3", &ALL);
+}
+
+#[test]
 fn scenarios() {
     run("scenarios", "imap", &[Mode::Whole]);
 }

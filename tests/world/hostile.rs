@@ -9,7 +9,7 @@ use super::World;
 use super::chance::Chance;
 use super::net::PeerId;
 
-const COMMANDS: [&str; 34] = [
+const COMMANDS: [&str; 38] = [
     "EHLO x\r\n",
     "HELO x\r\n",
     "MAIL FROM:<a@example.org> SIZE=10 BODY=8BITMIME\r\n",
@@ -43,6 +43,10 @@ const COMMANDS: [&str; 34] = [
     "k CREATE a/b/c/d/e/f\r\nk RENAME a/b INBOX/x\r\nk DELETE a\r\n",
     "l COPY 1:* Trash\r\nl MOVE 1:* Archive\r\n",
     "m AUTHENTICATE PLAIN =\r\n",
+    "USER alice@box.test\r\nPASS secret\r\nLIST\r\nUIDL\r\n",
+    "RETR 1\r\nTOP 1 99999999999\r\nRETR 0\r\nDELE 4294967296\r\n",
+    "CAPA\r\nUTF8\r\nLANG x\r\nSTLS\r\nSTAT\r\n",
+    "AUTH LOGIN\r\n=\r\n",
     "n ID (\"name\" NIL \"x\" {3+}\r\nabc)\r\n",
 ];
 
@@ -70,7 +74,7 @@ impl Hostile {
         }
         self.next_at = world.mono.after(Duration::from_millis(self.chance.below(3_000)));
         let Some(peer) = self.peer else {
-            let service = *self.chance.pick(&["imap", "smtp", "submission", "imap"]);
+            let service = *self.chance.pick(&["imap", "smtp", "submission", "imap", "pop3"]);
             let peer = world.connect(service);
             self.left = 1 + self.chance.below(12) as u32;
             self.peer = Some(peer);

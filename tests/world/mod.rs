@@ -355,6 +355,12 @@ impl World {
         }
     }
 
+    /// Bytes that the server holds for a peer to read.
+    pub fn held_for(&self, peer: PeerId) -> usize {
+        let conn = self.links.get(&peer).map(|link| link.conn);
+        conn.zip(self.life.as_ref()).map_or(0, |(conn, life)| life.engine.wire(conn).len())
+    }
+
     /// Conversations that ended in a panic, since the last boot.
     pub fn panics(&self) -> u64 {
         self.life.as_ref().map_or(0, |life| life.engine.status().gauges.panics)

@@ -113,7 +113,11 @@ impl Model {
                 self.flags(change, *modseq, changed, modified)
             }
             (Write::Expunge(expunge), Done::Expunged { modseq, uids }) => {
-                self.expunge(expunge.mailbox, expunge.uids.as_ref(), *modseq, uids)
+                let deleted = pillarbox::store::Flags::DELETED;
+                self.expunge(expunge.mailbox, expunge.uids.as_ref(), deleted, *modseq, uids)
+            }
+            (Write::Remove(remove), Done::Expunged { modseq, uids }) => {
+                self.expunge(remove.mailbox, Some(&remove.uids), 0, *modseq, uids)
             }
             (Write::Copy(transfer), Done::Copied { pairs, .. }) => self.transfer(transfer, pairs, false),
             (Write::Move(transfer), Done::Copied { pairs, .. }) => self.transfer(transfer, pairs, true),
@@ -187,11 +191,18 @@ impl Model {
         if really.is_empty() { Ok(()) } else { mailbox.take_modseq(modseq) }
     }
 
-    fn expunge(&mut self, id: MailboxId, only: Option<&UidSet>, modseq: ModSeq, uids: &UidSet) -> Check {
+    /// All of `only` (or of all) that have these flags are gone.
+    fn expunge(
+        &mut self,
+        id: MailboxId,
+        only: Option<&UidSet>,
+        flags: u8,
+        modseq: ModSeq,
+        uids: &UidSet,
+    ) -> Check {
         let mailbox = self.boxes.entry(id).or_default();
-        let deleted = pillarbox::store::Flags::DELETED;
         let due = |uid: &Uid, message: &Message| {
-            message.system & deleted != 0 && only.is_none_or(|only| only.contains(uid.0))
+            message.system & flags == flags && only.is_none_or(|only| only.contains(uid.0))
         };
         let gone: UidSet = mailbox.messages.iter().filter(|(u, m)| due(u, m)).map(|(u, _)| u.0).collect();
         mailbox.messages.retain(|uid, message| !due(uid, message));
@@ -324,6 +335,7 @@ impl Model {
             Write::Expunge(expunge) => {
                 expunge.mailbox == id && expunge.uids.as_ref().is_none_or(|uids| uids.contains(uid.0))
             }
+            Write::Remove(remove) => remove.mailbox == id && remove.uids.contains(uid.0),
             Write::Move(transfer) => transfer.from == id && transfer.uids.contains(uid.0),
             Write::DeleteMailbox { .. } | Write::RenameMailbox { .. } => true,
             _ => false,

@@ -203,7 +203,7 @@ impl Play<'_> {
                 }
                 What::Server { conn: speaker, pattern } if *speaker == conn => {
                     let go_ahead =
-                        pattern.starts_with('+') || pattern.starts_with('3') || pattern.contains("${");
+                        pattern.starts_with("+ ") || pattern.starts_with('3') || pattern.contains("${");
                     if go_ahead {
                         break;
                     }

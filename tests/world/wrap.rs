@@ -20,7 +20,12 @@ pub fn services() -> Vec<ServiceKind> {
         busy: "busy\r\n",
         open,
     };
-    vec![kind("smtp", open_mx), kind("submission", open_submission), kind("imap", open_imap)]
+    vec![
+        kind("smtp", open_mx),
+        kind("submission", open_submission),
+        kind("imap", open_imap),
+        kind("pop3", open_pop3),
+    ]
 }
 
 fn open_mx(opening: &Opening<'_>) -> Box<dyn Session> {
@@ -33,6 +38,10 @@ fn open_submission(opening: &Opening<'_>) -> Box<dyn Session> {
 
 fn open_imap(opening: &Opening<'_>) -> Box<dyn Session> {
     wrap(pillarbox::imap::server::open(opening))
+}
+
+fn open_pop3(opening: &Opening<'_>) -> Box<dyn Session> {
+    wrap(pillarbox::pop3::server::open(opening))
 }
 
 thread_local! {

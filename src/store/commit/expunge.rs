@@ -3,7 +3,7 @@
 
 use crate::base::{Uid, UidSet, Wall};
 
-use super::super::{Done, Expunge, Flags, Refused};
+use super::super::{Done, Expunge, Flags, Refused, Remove};
 use super::state::State;
 use super::{Applied, Tx};
 
@@ -29,6 +29,23 @@ pub fn expunge(tx: &mut Tx<'_>, expunge: &Expunge) -> Applied {
     let modseq = mailbox.modseq;
     let account = mailbox.account;
     mailbox.save(tx, account)?;
+    Ok(Done::Expunged { modseq, uids })
+}
+
+pub fn remove(tx: &mut Tx<'_>, remove: &Remove) -> Applied {
+    let mut mailbox = State::load_for(tx, remove.mailbox, remove.account)?;
+    let mut uids = UidSet::new();
+    for range in remove.uids.ranges() {
+        let sql = "SELECT uid FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid";
+        let mut statement = tx.statement(sql)?;
+        let here = (mailbox.id, *range.start(), *range.end());
+        for uid in statement.query_map(here, |row| row.get::<_, Uid>(0))? {
+            uids.insert(uid?.0);
+        }
+    }
+    take_out(tx, &mut mailbox, &uids, remove.now)?;
+    let modseq = mailbox.modseq;
+    mailbox.save(tx, remove.account)?;
     Ok(Done::Expunged { modseq, uids })
 }
 

@@ -281,6 +281,7 @@ fn apply(tx: &mut Tx<'_>, write: &Write) -> Applied {
         Write::Park { body, now } => arrive::park(tx, body, *now),
         Write::Flags(change) => flags::change(tx, change),
         Write::Expunge(expunge) => expunge::expunge(tx, expunge),
+        Write::Remove(remove) => expunge::remove(tx, remove),
         Write::Copy(transfer) => transfer::copy(tx, transfer),
         Write::Move(transfer) => transfer::move_(tx, transfer),
         Write::CreateMailbox { account, name, special, now: _ } => {

@@ -91,7 +91,7 @@ impl Box {
 
     /// An existing box on ports of the system's choice.
     fn serve(db: &Path) -> Box {
-        for service in ["smtp", "submission", "submissions", "imap", "imaps"] {
+        for service in ["smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"] {
             run(db, &format!("config set listen-{service} 127.0.0.1:0")).well();
         }
         let mut command = program();

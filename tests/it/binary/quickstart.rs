@@ -16,12 +16,12 @@ fn quickstart_makes_a_box_that_a_client_can_use_and_serves_it_again() {
     let mode =
         std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&db).expect("the file").permissions());
     assert_eq!(mode & 0o777, 0o600);
-    for (service, greeting) in [("smtp", "220 "), ("submission", "220 "), ("imap", "* OK")] {
+    for (service, greeting) in [("smtp", "220 "), ("submission", "220 "), ("imap", "* OK"), ("pop3", "+OK")] {
         server.plain(service).expect(greeting);
     }
     let pin = text_field(&server.greeting, "fingerprint");
     assert!(pin.is_some(), "{}", server.greeting);
-    for (service, greeting) in [("submissions", "220 "), ("imaps", "* OK")] {
+    for (service, greeting) in [("submissions", "220 "), ("imaps", "* OK"), ("pop3s", "+OK")] {
         Talk::new(tls(connect(server.address(service)), pin.clone())).expect(greeting);
     }
     let password = server.password();
@@ -57,7 +57,16 @@ fn quickstart_says_what_a_person_must_type() {
         shown.push_str(&lines.next().expect("more").expect("a line"));
         shown.push('\n');
     }
-    for part in ["ann@example.test", "password", "127.0.0.1", "STARTTLS", "fingerprint", "curl --insecure"] {
+    for part in [
+        "ann@example.test",
+        "password",
+        "127.0.0.1",
+        "STARTTLS",
+        "POP3",
+        "STLS",
+        "fingerprint",
+        "curl --insecure",
+    ] {
         assert!(shown.contains(part), "no {part} in:\n{shown}");
     }
     rustix::process::kill_process(Pid::from_child(&child), Signal::INT).expect("a signal");

@@ -359,3 +359,25 @@ fn without_a_certificate_a_tls_port_takes_nobody() {
     assert!(bench.connect_from(0, "192.0.2.1:1").is_none());
     assert!(!bench.engine.status().has_certificate);
 }
+
+/// RFC 2595 section 4, with the conversation of POP3 itself.
+#[test]
+fn stls_is_offered_once_and_what_came_behind_it_is_dropped() {
+    let kinds = vec![service("pop3", pillarbox::pop3::server::open)];
+    let mut bench = Bench::with(kinds, Some(pem("box.test")), Config::default());
+    let conn = bench.connect(0);
+    assert!(bench.hear_text(conn).starts_with("+OK "));
+    bench.send(conn, b"CAPA\r\n");
+    let offered = bench.hear_text(conn);
+    assert!(offered.contains("\r\nSTLS\r\n") && !offered.contains("\r\nUSER\r\n"), "{offered}");
+    assert!(!offered.contains("SASL"), "{offered}");
+    bench.send(conn, b"STLS\r\nUSER injected@box.test\r\nCAPA\r\n");
+    assert_eq!(bench.hear_text(conn), "+OK Begin TLS now\r\n");
+    let mut client = Client::modern(conn);
+    client.talk(&mut bench);
+    assert_eq!(client.say(&mut bench, b"PASS x\r\n"), "-ERR PASS comes right after USER\r\n");
+    let offered = client.say(&mut bench, b"CAPA\r\n");
+    assert!(offered.contains("\r\nUSER\r\nSASL PLAIN LOGIN\r\n") && !offered.contains("STLS"), "{offered}");
+    assert_eq!(client.say(&mut bench, b"STLS\r\n"), "-ERR This connection is encrypted already\r\n");
+    assert_eq!(client.say(&mut bench, b"QUIT\r\n"), "+OK Goodbye\r\n");
+}
