@@ -31,6 +31,7 @@
 //! | RFC 5182 SEARCHRES | done | search_result_is_saved |
 //! | RFC 9394 PARTIAL | done; FETCH by sequence number takes it too, as the grammar has it | partial_windows |
 //! | RFC 5032 WITHIN | done | search_within |
+//! | RFC 9585 INPROGRESS | done, for SEARCH; a search that has begun to tell results says no more | search_takes_long |
 //! | RFC 8514 SAVEDATE | done; every mailbox knows it | savedate_is_when_a_message_came_here |
 //! | RFC 5256 SORT | done | sort_keys |
 //! | RFC 5957 SORT=DISPLAY | done | sort_keys |

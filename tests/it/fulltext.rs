@@ -339,6 +339,11 @@ fn what_the_index_costs() {
         "indexing: reader {reading:?} (slowest {:?}), writer {writing:?} in {writes} (slowest {:?})",
         slowest[0], slowest[1]
     );
+    ask_for_figures(&it);
+}
+
+fn ask_for_figures(it: &Box_) {
+    use std::time::{Duration, Instant};
     for (what, key) in [
         ("absent", Key::Text("xyzzyplugh".into())),
         ("rare", Key::Text("<1234.".into())),
@@ -358,7 +363,7 @@ fn what_the_index_costs() {
         let begun = Instant::now();
         let mut program = Program { keys: vec![key] };
         program.keys.insert(0, Key::Uids(found.clone()));
-        let hits = if found.is_empty() { UidSet::new() } else { judged(&it.reader, &it, it.inbox, program) };
+        let hits = if found.is_empty() { UidSet::new() } else { judged(&it.reader, it, it.inbox, program) };
         println!(
             "{what}: {} candidates in {looked:?}, {} hits judged in {:?}",
             found.count(),

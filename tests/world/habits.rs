@@ -14,6 +14,8 @@ pub struct Habits {
     pub commit: Duration,
     /// One slice of a read, usually.
     pub read: Duration,
+    /// Things take exactly as long as they usually do.
+    pub steady: bool,
     /// One password hash, usually.
     pub hash: Duration,
     /// Sends are cut into pieces of at most this; 0 leaves them whole.
@@ -51,6 +53,7 @@ impl Habits {
         Habits {
             network: Duration::from_micros(network),
             commit: Duration::from_micros(commit),
+            steady: false,
             read: Duration::from_micros(read),
             hash: Duration::from_micros(hash),
             piece_bytes: maybe(&[7, 100, 1500]),

@@ -12,6 +12,7 @@ use pillarbox::store::{
 
 use super::chance::Chance;
 use super::disk::Crash;
+use super::habits::Habits;
 use super::net::PeerId;
 use super::script::{self, Line, Names, What};
 use super::squeeze::Squeeze;
@@ -360,6 +361,11 @@ impl Play<'_> {
             "deliver" => self.deliver(word(1), word(2)),
             "time" => {
                 self.world.pass(span(word(1)).ok_or("@time 10m")?);
+                Ok(())
+            }
+            "reads" => {
+                let read = span(word(1)).ok_or("@reads 6s")?;
+                self.world.change_habits(Habits { read, steady: true, ..Habits::calm() });
                 Ok(())
             }
             "clock" => {

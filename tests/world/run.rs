@@ -111,7 +111,7 @@ impl World {
     }
 
     fn after(&mut self, usual: Duration) -> Mono {
-        let delay = self.chance.delay(usual);
+        let delay = if self.habits.steady { usual } else { self.chance.delay(usual) };
         self.mono.after(delay)
     }
 

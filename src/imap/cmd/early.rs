@@ -69,14 +69,24 @@ impl Early {
             };
             cx.output.str(&head);
         }
-        for (index, uid) in new.iter().enumerate() {
-            let number = if self.by == By::Uid { uid } else { finding.view().seq_from(Uid(uid)) };
-            match self.returns {
-                None => cx.output.push(b" "),
-                Some(_) if first && index == 0 => {}
-                Some(_) => cx.output.push(b","),
+        let number = |uid: u32| if self.by == By::Uid { uid } else { finding.view().seq_from(Uid(uid)) };
+        for (index, range) in new.ranges().enumerate() {
+            let (start, end) = (number(*range.start()), number(*range.end()));
+            if self.returns.is_none() {
+                for number in start..=end {
+                    cx.output.push(b" ");
+                    emit::number(cx.output, u64::from(number));
+                }
+                continue;
             }
-            emit::number(cx.output, u64::from(number));
+            if index > 0 || !first {
+                cx.output.push(b",");
+            }
+            emit::number(cx.output, u64::from(start));
+            if end > start {
+                cx.output.push(b":");
+                emit::number(cx.output, u64::from(end));
+            }
         }
         self.told.clone_from(finding.found());
     }
