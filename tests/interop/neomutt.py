@@ -1,4 +1,5 @@
-"""neomutt in a terminal of its own: sends through submission, reads by IMAP, flags and saves a message."""
+"""neomutt (or mutt) in a terminal of its own: sends through submission, reads by IMAP over a compressed connection with
+QRESYNC, searches on the server, flags and saves a message."""
 
 import pty
 import select
@@ -6,6 +7,7 @@ import subprocess
 
 from common import *
 
+MUTT = os.environ.get("BOX_MUTT", "neomutt")
 RC = os.path.join(WORK, "neomuttrc")
 HOME = os.path.join(WORK, "mutt-home")
 os.makedirs(HOME, exist_ok=True)
@@ -35,6 +37,10 @@ set header_cache = "{HOME}/cache"
 set wait_key = no
 set beep = no
 set mark_old = no
+set imap_deflate = yes
+set imap_condstore = yes
+set imap_qresync = yes
+set imap_check_subscribed = no
 """)
 
 
@@ -43,7 +49,7 @@ def run(arguments, feed=None, seconds=60):
     leader, follower = pty.openpty()
     environment = dict(os.environ, HOME=HOME, TERM="xterm", LC_ALL="C.UTF-8")
     child = subprocess.Popen(
-        ["neomutt", "-n", "-F", RC, *arguments],
+        [MUTT, "-n", "-F", RC, *arguments],
         stdin=subprocess.PIPE if feed is not None else follower, stdout=follower, stderr=follower,
         env=environment, cwd=WORK, start_new_session=True)
     os.close(follower)
@@ -62,7 +68,7 @@ def run(arguments, feed=None, seconds=60):
         child.wait(timeout=max(1, end - time.monotonic()))
     except subprocess.TimeoutExpired:
         child.kill()
-        raise AssertionError(f"neomutt did not end; it drew {drawn[-2000:]!r}")
+        raise AssertionError(f"{MUTT} did not end; it drew {drawn[-2000:]!r}")
     assert child.returncode == 0, (child.returncode, drawn[-2000:])
     return drawn
 
@@ -70,18 +76,18 @@ def run(arguments, feed=None, seconds=60):
 attachment = os.path.join(WORK, "note.txt")
 with open(attachment, "w") as out:
     out.write("an attachment\n" * 100)
-run(["-s", "sent by neomutt", "-a", attachment, "--", USER], feed="Grüße von Mutt\n".encode())
-uid, whole = arrived("sent by neomutt")
+run(["-s", f"sent by {MUTT}", "-a", attachment, "--", USER], feed="Grüße von Mutt\n".encode())
+uid, whole = arrived(f"sent by {MUTT}")
 assert b"an attachment" in whole or b"YW4gYXR0YWNobWVudA" in whole, whole[:2000]
 
 # Reads the message, flags it, saves a copy to another mailbox, and leaves: all by keys.
 client = imap()
 ok(client.create("Saved"))
 client.logout()
-keys = ("<limit>~s'sent by neomutt'<enter><display-message><exit><flag-message>"
+keys = (f"<limit>~s'sent by {MUTT}' =b'von Mutt'<enter><display-message><exit><flag-message>"
         "<copy-message>=Saved<enter><sync-mailbox><quit>")
 run(["-f", f"imaps://{HOST}:{port('IMAPS')}/INBOX", "-e", f'push "{keys}"'])
-copy, saved = arrived("sent by neomutt", "Saved")
+copy, saved = arrived(f"sent by {MUTT}", "Saved")
 assert saved == whole, "the saved copy differs"
 client = imap("INBOX")
 assert flags(client, uid) >= {"\\Seen", "\\Flagged"}, flags(client, uid)

@@ -77,6 +77,7 @@ impl Running {
             .env("BOX_WORK", self.work.path())
             .env("BOX_PROGRAM", env!("CARGO_BIN_EXE_pillarbox"))
             .env("BOX_DB", &self.db)
+            .env("BOX_PID", self.child.id().to_string())
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("PYTHONHASHSEED", "0")
             .stdin(Stdio::null())
@@ -94,6 +95,7 @@ impl Running {
             std::thread::park_timeout(Duration::from_millis(50));
         };
         let said = std::fs::read_to_string(&printed).unwrap_or_default();
+        println!("{said}");
         assert!(status.success(), "{script}: {status}\n{said}\nlog of the box:\n{}", self.log());
         let serving = self.child.try_wait().expect("the box can be asked").is_none();
         assert!(serving, "{script}: the box ended; its log:\n{}", self.log());
@@ -165,6 +167,36 @@ fn mbsync_keeps_both_sides_equal() {
 #[ignore = "needs Debian packages: tests/run"]
 fn neomutt_sends_reads_flags_and_saves() {
     Running::start(None).run("neomutt.py", 3 * MINUTE);
+}
+
+#[test]
+#[ignore = "needs Debian packages: tests/run"]
+fn mutt_sends_reads_flags_and_saves() {
+    Running::start(None).run("mutt.py", 3 * MINUTE);
+}
+
+#[test]
+#[ignore = "needs Debian packages: tests/run"]
+fn offlineimap_keeps_both_sides_equal() {
+    Running::start(None).run("offlineimap.py", 3 * MINUTE);
+}
+
+#[test]
+#[ignore = "needs Debian packages: tests/run"]
+fn alpine_uploads_many_reads_and_flags() {
+    Running::start(None).run("alpine.py", 3 * MINUTE);
+}
+
+#[test]
+#[ignore = "needs Debian packages: tests/run"]
+fn aerc_reads_flags_and_moves() {
+    Running::start(None).run("aerc.py", 3 * MINUTE);
+}
+
+#[test]
+#[ignore = "needs Python: tests/run"]
+fn compressed_connections_stream_and_stay_small() {
+    Running::start(None).run("compress.py", 3 * MINUTE);
 }
 
 #[test]
