@@ -30,8 +30,14 @@ class Screen:
             try:
                 self.drawn += os.read(self.leader, 65536)
             except OSError:
-                pass
+                return False
         return bool(ready)
+
+    def rest(self, quiet):
+        """Until nothing has been drawn for so long; not without end, since some draw for ever."""
+        end = time.monotonic() + 5
+        while self.read(quiet) and time.monotonic() < end:
+            pass
 
     def shown(self):
         return ESCAPES.sub(b" ", self.drawn).decode(errors="replace")
@@ -42,8 +48,7 @@ class Screen:
         while time.monotonic() < end:
             for word in words:
                 if word.lower() in self.shown().lower():
-                    while self.read(0.3):
-                        pass
+                    self.rest(0.3)
                     self.drawn = b""
                     return word
             self.read(0.2)

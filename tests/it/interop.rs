@@ -182,6 +182,12 @@ fn offlineimap_keeps_both_sides_equal() {
 }
 
 #[test]
+#[ignore = "needs IMAPClient: tests/run"]
+fn imapclient_manages_folders_of_any_name_and_uploads_many() {
+    Running::start(None).run("with_imapclient.py", 2 * MINUTE);
+}
+
+#[test]
 #[ignore = "needs Debian packages: tests/run"]
 fn alpine_uploads_many_reads_and_flags() {
     Running::start(None).run("alpine.py", 3 * MINUTE);
