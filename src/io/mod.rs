@@ -2,7 +2,6 @@
 //! decides nothing about mail. The simulator in `tests/` is another world around the same engine.
 
 pub mod ask;
-mod checkpointer;
 mod control;
 mod datagrams;
 pub mod frame;

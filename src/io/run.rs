@@ -95,7 +95,6 @@ pub struct Parts {
     pub listeners: Vec<Listener>,
     pub reads: crate::store::Reader,
     pub writes: crate::store::Writer,
-    pub checkpoints: crate::store::Checkpointer,
 }
 
 impl World {
@@ -107,7 +106,7 @@ impl World {
             control: Control::listen(&parts.db, poll.registry(), Who::Control.token())?,
             wishes: Wishes::listen(poll.registry(), Who::Signals.token())?,
             reader: ReaderThread::start(parts.reads, &inbox).map_err(trouble)?,
-            writer: WriterThread::start(parts.writes, parts.checkpoints, &inbox).map_err(trouble)?,
+            writer: WriterThread::start(parts.writes, &inbox).map_err(trouble)?,
             hashers: Hashers::start(&inbox).map_err(trouble)?,
             poll,
             clock: Clock::start(),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::engine::{ServiceId, Setup};
-use crate::store::{Checkpointer, Reader, StoreError, Writer};
+use crate::store::{Reader, StoreError, Writer};
 
 use super::Failure;
 use super::listen::Listener;
@@ -38,7 +38,6 @@ impl Server {
         owner.become_it()?;
         let addresses = listeners.iter().map(|listener| (name_of(listener), listener.local)).collect();
         let reads = Reader::open(db).map_err(broken)?;
-        let checkpoints = Checkpointer::open(db).map_err(broken)?;
         let setup = Setup {
             services: services::kinds(),
             config: store.config().map_err(broken)?.into(),
@@ -47,7 +46,7 @@ impl Server {
             newest: store.newest_saved().map_err(broken)?,
             store,
         };
-        let world = World::new(Parts { db: db.into(), ports, listeners, reads, writes, checkpoints })?;
+        let world = World::new(Parts { db: db.into(), ports, listeners, reads, writes })?;
         Ok(Server { world, setup, addresses, _lock: lock })
     }
 

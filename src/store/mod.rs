@@ -48,7 +48,7 @@ pub use write::{
     Admin, Append, ChangeFlags, Deliver, Delivered, Done, Expunge, FlagNames, FlagOp, NewBody, Outcome,
     Place, Refused, Remove, Slice, Target, Transfer, Write,
 };
-pub use writer::{Checkpointer, Home, Writer};
+pub use writer::Writer;
 
 /// Something is wrong with the file or the disk: ours, not the peer's. Logged once where it is handled.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -105,14 +105,6 @@ pub fn open_reading(options: &OpenOptions) -> Result<Connection, StoreError> {
     Ok(db)
 }
 
-/// A connection that brings the log of an open file home, and changes nothing.
-pub fn open_checkpointing(options: &OpenOptions) -> Result<Connection, StoreError> {
-    let db = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    check_ours(&db, &options.path, MIGRATIONS.len())?;
-    set_up(&db)?;
-    Ok(db)
-}
-
 /// Makes an empty file that only its owner may read. One that is there stays as it is, unless it is empty.
 fn touch(path: &Path) -> Result<(), StoreError> {
     let make = || -> std::io::Result<()> {
@@ -208,7 +200,7 @@ fn set_up(db: &Connection) -> Result<(), StoreError> {
 }
 
 fn signed_limit() -> i64 {
-    super::sql::signed(crate::base::limits::WAL_PASSIVE_BYTES)
+    super::sql::signed(crate::base::limits::WAL_KEPT_BYTES)
 }
 
 fn migrate_file(options: &OpenOptions, migrations: &[&str]) -> Result<Connection, StoreError> {
