@@ -256,6 +256,24 @@ fn fifty_megabytes_take_one_slice_and_one_window() {
 }
 
 #[test]
+fn a_slow_reader_gets_every_slice() {
+    let mut world = World::calm(store::usual());
+    let imap = Imap::login(&mut world);
+    // With all dots doubled, what was written last before a slice is asked for may fill the window.
+    let message = [&b"X: y\r\n\r\n"[..], &b".\r\n".repeat(700_000)].concat();
+    imap.append(&mut world, &message);
+    let mut pop = Pop::login(&mut world);
+    let mut slow = world.habits.clone();
+    (slow.network, slow.window_bytes) = (Duration::from_millis(1), 1_000);
+    world.change_habits(slow);
+    world.send(pop.peer, b"RETR 1\r\nNOOP\r\n");
+    assert_eq!(pop.line(&mut world), format!("+OK {} octets", message.len()));
+    let wire = pop.until(&mut world, b"\r\n.\r\n");
+    assert!(unstuffed(&wire[..wire.len() - 3]) == message);
+    assert_eq!(pop.line(&mut world), "+OK Nothing done");
+}
+
+#[test]
 fn the_hold_ends_with_the_connection_however_that_ends() {
     let mut world = World::calm(store::usual());
     let in_use = |said: &str| said.starts_with("-ERR [IN-USE] ");
