@@ -32,18 +32,18 @@ impl Running {
             let setting = format!("listen-{}", service.to_lowercase());
             pillarbox(&db, &["config", "set", &setting, &format!("127.0.0.1:{port}")], "");
         }
-        let log = std::fs::File::create(work.path().join("serve.log")).expect("a log file");
-        let child = Command::new(env!("CARGO_BIN_EXE_pillarbox"))
-            .args(["serve", "--db"])
-            .arg(&db)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a second handle"))
-            .stderr(log)
-            .spawn()
-            .expect("the box starts");
+        let child = serve(&db, work.path());
         let running = Running { child, ports, db, work };
         running.wait_until_it_listens();
         running
+    }
+
+    /// As after a power cut: killed, and started again.
+    fn start_again(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it ends");
+        self.child = serve(&self.db, self.work.path());
+        self.wait_until_it_listens();
     }
 
     fn wait_until_it_listens(&self) {
@@ -107,6 +107,18 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn serve(db: &Path, work: &Path) -> Child {
+    let log = std::fs::File::create(work.join("serve.log")).expect("a log file");
+    Command::new(env!("CARGO_BIN_EXE_pillarbox"))
+        .args(["serve", "--db"])
+        .arg(db)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a second handle"))
+        .stderr(log)
+        .spawn()
+        .expect("the box starts")
 }
 
 fn free_ports(count: usize) -> Vec<u16> {
@@ -203,6 +215,33 @@ fn aerc_reads_flags_and_moves() {
 #[ignore = "needs Python: tests/run"]
 fn compressed_connections_stream_and_stay_small() {
     Running::start(None).run("compress.py", 3 * MINUTE);
+}
+
+#[test]
+#[ignore = "needs Python: tests/run"]
+fn poplib_reads_deletes_and_knows_every_message_again() {
+    let mut running = Running::start(None);
+    running.run("pop3_python.py", 2 * MINUTE);
+    running.start_again();
+    running.run("pop3_python.py", 2 * MINUTE);
+}
+
+#[test]
+#[ignore = "needs Debian packages: tests/run"]
+fn curl_reads_and_deletes_by_pop3() {
+    Running::start(None).run("pop3_curl.sh", 2 * MINUTE);
+}
+
+#[test]
+#[ignore = "needs Debian packages: tests/run"]
+fn getmail_fetches_what_is_new_once() {
+    Running::start(None).run("getmail.py", 3 * MINUTE);
+}
+
+#[test]
+#[ignore = "needs Debian packages: tests/run"]
+fn fetchmail_fetches_by_pop3_and_imap() {
+    Running::start(None).run("fetchmail.py", 3 * MINUTE);
 }
 
 #[test]
