@@ -312,6 +312,23 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_the_first_schema_gets_a_search_index_that_begins_at_its_first_message() {
+        let dir = folder();
+        let options = OpenOptions::new(dir.path().join("box.db"));
+        let db = new_file(&options).expect("a file");
+        set_up(&db).expect("set up");
+        migrate(&db, 0, &MIGRATIONS[..1]).expect("as it was");
+        db.execute("INSERT INTO body (id, size, refs) VALUES (7, 1, 1)", []).expect("a body");
+        drop(db);
+        let db = open_writing(&options).expect("brought up to date");
+        let state =
+            db.query_row("SELECT mode, up_to FROM index_state", [], |row| Ok((row.get(0)?, row.get(1)?)));
+        assert_eq!(state, Ok((1, 0)));
+        let kept: i64 = db.query_row("SELECT count(*) FROM body", [], |row| row.get(0)).expect("read");
+        assert_eq!(kept, 1);
+    }
+
+    #[test]
     fn a_migration_that_fails_leaves_the_file_as_it_was() {
         let dir = folder();
         let options = OpenOptions::new(dir.path().join("box.db"));

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use pillarbox::base::{BodyId, MailboxId, Uid, UidSet};
-use pillarbox::mime::Summarizer;
+use pillarbox::mime::{PartMap, Summarizer, text};
 use pillarbox::store::search::{Key, Program};
 use pillarbox::store::{
     Admin, Append, Deliver, Done, EnvelopeField, Expunge, FlagNames, FlagOp, Flags, IndexNext, NewBody,
@@ -281,6 +281,40 @@ fn the_index_never_misses_what_a_scan_finds() {
         assert_eq!(progress.waiting, 0, "seed {seed}: {progress:?}");
     }
     assert!(saved > 2_000, "{saved} messages need not have been read");
+}
+
+/// Over real mail, if there is some: `MAIL=folder cargo test --test it fulltext`, with a message in each file.
+#[test]
+fn the_index_never_misses_what_a_scan_finds_in_real_mail() {
+    let Some(folder) = std::env::var_os("MAIL") else { return };
+    let mut it = Box_::new();
+    let mut texts = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("a folder").take(500) {
+        let bytes = std::fs::read(entry.expect("an entry").path()).expect("a file");
+        if bytes.len() > 200_000 {
+            continue;
+        }
+        let body = message(&bytes);
+        if let NewBody::Inline { summary, .. } = &body {
+            let map = PartMap::decode(&summary.parts);
+            texts.push(text::of_message(&bytes, &map, text::Scope::Message));
+        }
+        let to = vec![Target { account: it.account, place: Place::Inbox, flags: FlagNames::default() }];
+        it.put(Write::Deliver(Deliver { body, to, received: NOW })).expect("delivered");
+    }
+    tend(&mut it, u64::MAX);
+    let chance = &mut Chance::new(1);
+    for _ in 0..60 {
+        let chars: Vec<char> = chance.pick(&texts).chars().collect();
+        let from = chance.index(chars.len());
+        let cut: String = chars[from..].iter().take(3 + chance.index(12)).collect();
+        for key in [Key::Text(cut.clone()), Key::Body(cut.clone()), Key::Envelope(EnvelopeField::From, cut)] {
+            let Some(plan) = Plan::of(&Program { keys: vec![key.clone()] }) else { continue };
+            let plain = scanned(&it.reader, &it, it.inbox, std::slice::from_ref(&key));
+            let missed = plain.without(&candidates(&it.reader, it.inbox, &plan));
+            assert!(missed.is_empty(), "{key:?} misses {missed}");
+        }
+    }
 }
 
 #[path = "../bench/corpus.rs"]
