@@ -105,6 +105,8 @@ pub const MESSAGE_BYTES_MAX: u64 = 100 * 1024 * 1024;
 /// Different keywords that one mailbox may know, and bytes of one keyword.
 pub const KEYWORDS_PER_MAILBOX_MAX: usize = 256;
 pub const KEYWORD_BYTES_MAX: usize = 128;
+/// Resources in one SETQUOTA: more than RFC 9208 knows.
+pub const QUOTA_RESOURCES_MAX: usize = 16;
 /// Keywords on one message.
 pub const KEYWORDS_PER_MESSAGE_MAX: usize = 64;
 /// Mailboxes of one account, levels of hierarchy, and bytes of a mailbox name in UTF-8.

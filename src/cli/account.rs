@@ -5,7 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use crate::base::time::mail_date;
 use crate::io::frame::{scope_name, scope_named};
 use crate::io::setup::wall;
-use crate::store::{Account, Admin, Credential, Reader, Scope};
+use crate::store::{Account, Admin, Credential, Limits, Reader, Scope};
 
 use super::args::Call;
 use super::json::Json;
@@ -25,16 +25,31 @@ pub fn add(call: &Call) -> Result<Report, Trouble> {
 pub fn list(call: &Call) -> Result<Report, Trouble> {
     let accounts = reach::reader(call)?.accounts()?;
     let line = |account: &Account| {
-        let quota = account.quota_bytes.map_or(String::new(), |bytes| format!(" of at most {bytes}"));
-        let (messages, used) = (account.used_messages, account.used_bytes);
-        format!("{}  {messages} messages, {used} bytes{quota}", account.name)
+        let (used, limits) = (account.used, account.limits());
+        let most = |limit: Option<u64>| limit.map_or(String::new(), |limit| format!(" of at most {limit}"));
+        format!(
+            "{}  {} messages{}, {} bytes{}, {} mailboxes{}",
+            account.name,
+            used.messages,
+            most(limits.messages),
+            used.bytes,
+            most(limits.bytes),
+            used.mailboxes,
+            most(limits.mailboxes),
+        )
     };
     let row = |account: &Account| {
         Json::object([
             ("account", Json::text(&account.name)),
-            ("messages", Json::number(account.used_messages)),
-            ("bytes", Json::number(account.used_bytes)),
-            ("quota-bytes", Json::maybe(account.quota_bytes.map(Json::number))),
+            ("messages", Json::number(account.used.messages)),
+            ("bytes", Json::number(account.used.bytes)),
+            ("mailboxes", Json::number(account.used.mailboxes)),
+            ("quota-bytes", Json::maybe(account.given.bytes.map(Json::number))),
+            ("quota-messages", Json::maybe(account.given.messages.map(Json::number))),
+            ("quota-mailboxes", Json::maybe(account.given.mailboxes.map(Json::number))),
+            ("own-quota-bytes", Json::maybe(account.own.bytes.map(Json::number))),
+            ("own-quota-messages", Json::maybe(account.own.messages.map(Json::number))),
+            ("own-quota-mailboxes", Json::maybe(account.own.mailboxes.map(Json::number))),
             ("made", Json::text(mail_date(account.made))),
         ])
     };
@@ -79,14 +94,23 @@ pub fn quota(call: &Call) -> Result<Report, Trouble> {
     let name = call.arg(0);
     let parse = |text: &str| {
         let number = text.parse::<u64>().ok();
-        number.ok_or_else(|| Trouble::new(Exit::Usage, format!("`{text}` is not a number of bytes")))
+        number.ok_or_else(|| Trouble::new(Exit::Usage, format!("`{text}` is not a number")))
     };
-    let bytes = call.maybe_arg(1).map(parse).transpose()?;
-    reach::change(call, &format!("the account {name}"), Admin::SetQuota { account: name.into(), bytes })?;
-    let text = bytes.map_or_else(
-        || format!("{name} may hold as much as the disk does."),
-        |bytes| format!("{name} may hold {bytes} bytes."),
-    );
+    let limits = Limits {
+        bytes: call.maybe_arg(1).map(parse).transpose()?,
+        messages: call.value("messages").map(parse).transpose()?,
+        mailboxes: call.value("mailboxes").map(parse).transpose()?,
+    };
+    reach::change(call, &format!("the account {name}"), Admin::SetQuota { account: name.into(), limits })?;
+    let parts = [(limits.bytes, "bytes"), (limits.messages, "messages"), (limits.mailboxes, "mailboxes")];
+    let limited: Vec<String> = parts
+        .into_iter()
+        .filter_map(|(limit, what)| limit.map(|limit| format!("at most {limit} {what}")))
+        .collect();
+    let text = match limited.is_empty() {
+        true => format!("{name} may hold as much as the disk does."),
+        false => format!("{name} may hold {}.", limited.join(", ")),
+    };
     Ok(Report::new(text, about(name)))
 }
 

@@ -98,9 +98,13 @@ pub const COMMANDS: &[Command] = &[
     Command {
         words: "account quota",
         args: &[ACCOUNT, Arg { name: "BYTES", meaning: "none given: no limit", needed: Needed::Perhaps }],
-        options: &[],
+        options: &[
+            Opt { name: "messages", value: Some("N"), meaning: "how many messages; not given: no limit" },
+            Opt { name: "mailboxes", value: Some("N"), meaning: "how many mailboxes; not given: no limit" },
+        ],
         summary: "limit how much an account may hold",
-        more: "",
+        more: "Takes the place of all limits that were set before, those that the person has set by mail client (IMAP \
+               SETQUOTA) included. What is there already stays, also if it is more than the limit.",
         run: account::quota,
     },
     Command {

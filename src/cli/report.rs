@@ -125,7 +125,7 @@ pub fn refused(what: &str, refusal: Refused) -> Trouble {
         Refused::NoMailbox => format!("{what}: there is no such mailbox"),
         Refused::InUse => format!("{what} is still in use: remove what belongs to it first"),
         Refused::BadName(why) | Refused::Limit(why) => format!("{what}: {why}"),
-        Refused::OverQuota => format!("{what}: the account is over its quota"),
+        Refused::OverQuota(_) => format!("{what}: the account is over its quota"),
         Refused::DiskFull => format!("{what}: the disk is full"),
         Refused::NoBody => format!("{what}: the message is no longer there"),
         Refused::Broken(why) => return Trouble::new(Exit::Failed, format!("{what}: {why}")),

@@ -20,8 +20,8 @@ pub fn run(call: &Call) -> Result<Report, Trouble> {
     let counts = [
         ("domains", store.domains()?.len() as u64),
         ("accounts", accounts.len() as u64),
-        ("messages", accounts.iter().map(|account| account.used_messages).sum()),
-        ("message-bytes", accounts.iter().map(|account| account.used_bytes).sum()),
+        ("messages", accounts.iter().map(|account| account.used.messages).sum()),
+        ("message-bytes", accounts.iter().map(|account| account.used.bytes).sum()),
         ("file-bytes", length("")),
         ("log-bytes", length("-wal")),
     ];

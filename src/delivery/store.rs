@@ -21,8 +21,8 @@ pub fn deliver(envelope: &Envelope, body: NewBody, received: Wall) -> Deliver {
 /// RCPT refuses the full one alone.
 pub fn refusal(refused: &Refused, targets: usize) -> Refusal {
     match refused {
-        Refused::OverQuota if targets == 1 => Refusal::MailboxFull,
-        Refused::OverQuota => Refusal::SomeMailboxFull,
+        Refused::OverQuota(_) if targets == 1 => Refusal::MailboxFull,
+        Refused::OverQuota(_) => Refusal::SomeMailboxFull,
         Refused::DiskFull => Refusal::DiskFull,
         Refused::NoAccount | Refused::NoMailbox => Refusal::RecipientGone,
         _ => Refusal::Broken,

@@ -25,7 +25,8 @@
 //! | XLIST, which has no RFC and is older than RFC 6154 | done, as Gmail had it | xlist_for_old_outlook |
 //! | RFC 5258 LIST-EXTENDED | done; REMOTE changes nothing | list_patterns_and_options |
 //! | RFC 5819 LIST-STATUS | done | list_returns_status_for_ios |
-//! | RFC 8438 STATUS=SIZE | done; DELETED too (RFC 9051) | status_tells_every_item |
+//! | RFC 8438 STATUS=SIZE | done; DELETED too (RFC 9051, RFC 9208) | status_tells_every_item |
+//! | RFC 9208 QUOTA, QUOTASET | done; QUOTASET for limits of one's own, below the owner's | quota_is_told_and_set |
 //! | RFC 7889 APPENDLIMIT | done; one number for all mailboxes | appendlimit_is_told |
 //! | RFC 4731 ESEARCH | done | search_returns |
 //! | RFC 5182 SEARCHRES | done | search_result_is_saved |

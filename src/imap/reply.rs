@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::base::Output;
-use crate::store::{Refused, StoreError};
+use crate::store::{Refused, Resource, StoreError};
 
 use super::lex::Bad;
 
@@ -199,6 +199,31 @@ pub fn store_error(error: &StoreError) -> Reply {
     }
 }
 
+/// RFC 9208 section 4.3.1, and RFC 5530 for what makes a mailbox.
+pub fn over_quota(resource: Resource) -> Reply {
+    match resource {
+        Resource::Storage => no("OVERQUOTA", "The account is full; delete something and try again"),
+        Resource::Message => {
+            no("OVERQUOTA", "The account may hold no more messages; delete some and try again")
+        }
+        Resource::Mailbox => {
+            no("OVERQUOTA", "The account may have no more mailboxes; delete one and try again")
+        }
+    }
+}
+
+pub fn no_quota_root() -> Reply {
+    no("NONEXISTENT", "There is no such quota root; the one that there is is called \"\"")
+}
+
+pub fn no_such_resource() -> Reply {
+    no("CANNOT", "Only STORAGE, MESSAGE and MAILBOX have limits here")
+}
+
+pub fn quota_of_owner() -> Reply {
+    no("NOPERM", "The owner of this server allows less than that, as told above")
+}
+
 /// Why a change was not made.
 pub fn refused(why: &Refused) -> Reply {
     match why {
@@ -206,7 +231,7 @@ pub fn refused(why: &Refused) -> Reply {
         Refused::Exists => no("ALREADYEXISTS", "This name is taken"),
         Refused::InUse => no("CANNOT", "This mailbox cannot be removed or renamed like that"),
         Refused::BadName(why) => Reply { text: sentence(why), ..no("CANNOT", "") },
-        Refused::OverQuota => no("OVERQUOTA", "The account is full; delete something and try again"),
+        Refused::OverQuota(resource) => over_quota(*resource),
         Refused::Limit(why) => Reply { text: sentence(why), ..no("LIMIT", "") },
         Refused::DiskFull => disk_full(),
         Refused::NoBody => no("UNAVAILABLE", "The upload was swept before it was finished; send it again"),

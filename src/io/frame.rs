@@ -9,7 +9,7 @@
 //! is bounded and anything that is not exactly a request is refused.
 
 use crate::base::{AccountId, Wall, limits};
-use crate::store::{Admin, Done, Refused, Scope};
+use crate::store::{Admin, Done, Limits, Refused, Resource, Scope};
 
 /// What a command asks of the server.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,8 +101,11 @@ fn seal_change(admin: &Admin) -> Vec<u8> {
         Admin::RevokeCredential { account, name } => seal(&["revoke-credential", account, name]),
         Admin::AddAddress { local, domain, account } => seal(&["add-address", local, domain, account]),
         Admin::RemoveAddress { local, domain } => seal(&["remove-address", local, domain]),
-        Admin::SetQuota { account, bytes: None } => seal(&["set-quota", account]),
-        Admin::SetQuota { account, bytes: Some(bytes) } => seal(&["set-quota", account, &bytes.to_string()]),
+        Admin::SetQuota { account, limits } => {
+            let [bytes, messages, mailboxes] = [limits.bytes, limits.messages, limits.mailboxes]
+                .map(|limit| limit.map_or(String::new(), |limit| limit.to_string()));
+            seal(&["set-quota", account, &bytes, &messages, &mailboxes])
+        }
         Admin::SetSetting { name, value: None } => seal(&["set-setting", name]),
         Admin::SetSetting { name, value: Some(value) } => seal(&["set-setting", name, value]),
         Admin::SetCertificate { name, chain_pem, key_pem, now } => {
@@ -143,9 +146,10 @@ fn unseal_change(fields: &[&str]) -> Option<Admin> {
         ["remove-address", local, domain] => {
             Admin::RemoveAddress { local: owned(local), domain: owned(domain) }
         }
-        ["set-quota", account] => Admin::SetQuota { account: owned(account), bytes: None },
-        ["set-quota", account, bytes] => {
-            Admin::SetQuota { account: owned(account), bytes: Some(bytes.parse().ok()?) }
+        ["set-quota", account, bytes, messages, mailboxes] => {
+            let limits =
+                Limits { bytes: limit(bytes)?, messages: limit(messages)?, mailboxes: limit(mailboxes)? };
+            Admin::SetQuota { account: owned(account), limits }
         }
         ["set-setting", name] => Admin::SetSetting { name: owned(name), value: None },
         ["set-setting", name, value] => Admin::SetSetting { name: owned(name), value: Some(owned(value)) },
@@ -158,6 +162,11 @@ fn unseal_change(fields: &[&str]) -> Option<Admin> {
         ["sweep", now, trust] => Admin::Sweep { now: time(now)?, clock_trusted: trust == "trusted" },
         _ => return None,
     })
+}
+
+/// A limit; none where nothing is said.
+fn limit(text: &str) -> Option<Option<u64>> {
+    if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
 }
 
 /// The name of a scope, on the command line and here.
@@ -213,7 +222,9 @@ const PLAIN_REFUSALS: &[(&str, Refused)] = &[
     ("no-credential", Refused::NoCredential),
     ("exists", Refused::Exists),
     ("in-use", Refused::InUse),
-    ("over-quota", Refused::OverQuota),
+    ("over-quota", Refused::OverQuota(Resource::Storage)),
+    ("over-quota-messages", Refused::OverQuota(Resource::Message)),
+    ("over-quota-mailboxes", Refused::OverQuota(Resource::Mailbox)),
     ("disk-full", Refused::DiskFull),
     ("no-body", Refused::NoBody),
 ];
@@ -258,8 +269,11 @@ mod tests {
                 hash: String::new(),
                 now,
             },
-            Admin::SetQuota { account: text("a"), bytes: None },
-            Admin::SetQuota { account: text("a"), bytes: Some(u64::MAX) },
+            Admin::SetQuota { account: text("a"), limits: Limits::default() },
+            Admin::SetQuota {
+                account: text("a"),
+                limits: Limits { bytes: Some(u64::MAX), messages: None, mailboxes: Some(0) },
+            },
             Admin::SetSetting { name: text("hostname"), value: Some(String::new()) },
             Admin::SetSetting { name: text("hostname"), value: None },
             Admin::SetCertificate { name: text("x"), chain_pem: text("-\n-"), key_pem: text("\n"), now },

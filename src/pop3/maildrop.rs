@@ -100,6 +100,7 @@ mod tests {
             messages: 3,
             deleted: 0,
             bytes: 60,
+            deleted_bytes: 0,
             special: None,
             no_select: false,
             subscribed: true,

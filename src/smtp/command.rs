@@ -6,6 +6,7 @@ use crate::delivery::route::{self, Route};
 use crate::delivery::{Mailbox, Recipient};
 use crate::session::sasl::{MECHANISMS, Step};
 use crate::session::{Cx, Want};
+use crate::store::Usage;
 
 use super::grammar::{self, BodyType, ChunkArgs, ForwardPath, MailArgs};
 use super::reply::{self, Reply};
@@ -242,10 +243,9 @@ fn check_rcpt(conversation: &Conversation, cx: &Cx<'_>, argument: &str) -> Resul
 /// A full mailbox is told here, where it concerns one recipient, as far as it can be known before the message.
 fn check_quota(cx: &Cx<'_>, recipient: &Recipient, size: Option<u64>) -> Result<(), Reply> {
     let account = cx.store.account(recipient.account).map_err(|error| submission::broken(&error))?;
-    let full = account.is_some_and(|account| {
-        let after = account.used_bytes.saturating_add(size.unwrap_or(0));
-        account.quota_bytes.is_some_and(|quota| after > quota || account.used_bytes >= quota)
-    });
+    // No message is shorter than a byte, whatever it says of its size.
+    let message = Usage::messages(1, size.unwrap_or(0).max(1));
+    let full = account.is_some_and(|account| account.limits().passed(account.used, message).is_some());
     if full { Err(reply::mailbox_full()) } else { Ok(()) }
 }
 

@@ -4,17 +4,18 @@ use rusqlite::Row;
 
 use crate::base::{AccountId, Config};
 
-use super::sql::signed;
-use super::{Account, Address, Credential, Reader, StoreError, settings};
+use super::{Account, Address, Credential, Limits, Reader, StoreError, Usage, settings};
 
 /// Names of domains, accounts and local parts are compared without case.
 pub fn fold(name: &str) -> String {
     name.to_lowercase()
 }
 
-const ACCOUNT: &str = "SELECT id, name, quota, made,
+const ACCOUNT: &str =
+    "SELECT id, name, made, quota, quota_messages, quota_mailboxes, own_bytes, own_messages, own_mailboxes,
     (SELECT coalesce(sum(bytes), 0) FROM mailbox WHERE account = account.id),
-    (SELECT coalesce(sum(messages), 0) FROM mailbox WHERE account = account.id)
+    (SELECT coalesce(sum(messages), 0) FROM mailbox WHERE account = account.id),
+    (SELECT count(*) FROM mailbox WHERE account = account.id)
     FROM account";
 
 impl Reader {
@@ -141,18 +142,26 @@ impl Reader {
 }
 
 fn account_row(row: &Row<'_>) -> rusqlite::Result<Account> {
-    let quota: Option<i64> = row.get(2)?;
     Ok(Account {
         id: row.get(0)?,
         name: row.get(1)?,
-        quota_bytes: quota.map(|bytes| bytes.max(0).unsigned_abs()),
-        used_bytes: row.get(4)?,
-        used_messages: row.get(5)?,
-        made: row.get(3)?,
+        made: row.get(2)?,
+        given: limits(row, 3)?,
+        own: limits(row, 6)?,
+        used: usage(row, 9)?,
     })
 }
 
-/// A quota as it is stored.
-pub fn quota(bytes: Option<u64>) -> Option<i64> {
-    bytes.map(signed)
+/// Three columns from `at` on.
+pub fn limits(row: &Row<'_>, at: usize) -> rusqlite::Result<Limits> {
+    let limit = |at: usize| -> rusqlite::Result<Option<u64>> {
+        let stored: Option<i64> = row.get(at)?;
+        Ok(stored.map(|limit| limit.max(0).unsigned_abs()))
+    };
+    Ok(Limits { bytes: limit(at)?, messages: limit(at + 1)?, mailboxes: limit(at + 2)? })
+}
+
+/// Three columns from `at` on.
+pub fn usage(row: &Row<'_>, at: usize) -> rusqlite::Result<Usage> {
+    Ok(Usage { bytes: row.get(at)?, messages: row.get(at + 1)?, mailboxes: row.get(at + 2)? })
 }

@@ -16,9 +16,8 @@ pub const INBOX: &str = "INBOX";
 /// Keyword sets whose names a reader remembers.
 const KEYWORD_SETS_KEPT: usize = 4_096;
 
-const MAILBOX: &str =
-    "SELECT id, account, name, validity, uid_next, modseq, messages, deleted, bytes, special,
-    no_select, EXISTS (SELECT 1 FROM subscription
+const MAILBOX: &str = "SELECT id, account, name, validity, uid_next, modseq, messages, deleted, bytes,
+    deleted_bytes, special, no_select, EXISTS (SELECT 1 FROM subscription
         WHERE subscription.account = mailbox.account AND subscription.name = mailbox.name)
     FROM mailbox";
 
@@ -113,9 +112,10 @@ fn mailbox_row(row: &Row<'_>) -> rusqlite::Result<MailboxRow> {
         messages: row.get(6)?,
         deleted: row.get(7)?,
         bytes: row.get(8)?,
-        special: row.get(9)?,
-        no_select: row.get(10)?,
-        subscribed: row.get(11)?,
+        deleted_bytes: row.get(9)?,
+        special: row.get(10)?,
+        no_select: row.get(11)?,
+        subscribed: row.get(12)?,
     })
 }
 

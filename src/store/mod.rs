@@ -16,6 +16,7 @@ mod mailbox;
 mod maildrop;
 mod message;
 mod open;
+mod quota;
 mod reader;
 mod rebuild;
 mod scan;
@@ -39,6 +40,7 @@ pub use fulltext::{
     IndexRow, IndexWork, Mode as IndexMode, Next as IndexNext, Plan, Progress as IndexProgress,
 };
 pub use open::OpenOptions;
+pub use quota::{Limits, Resource, Usage};
 pub use reader::{
     Account, Address, Columns, Credential, MailboxRow, Question, Reader, Reply, Row, Rows, Scope, SpecialUse,
     Status,

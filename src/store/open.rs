@@ -15,8 +15,11 @@ use super::StoreError;
 /// "PBOX": stands in the header of every pillarbox file.
 const APPLICATION_ID: i64 = 0x5042_4f58;
 /// Numbered from 1, in order; a file's `user_version` is how many it has seen. Never edited once released.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/0001-core.sql"), include_str!("../../migrations/0002-fulltext.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001-core.sql"),
+    include_str!("../../migrations/0002-fulltext.sql"),
+    include_str!("../../migrations/0003-quota.sql"),
+];
 /// Page cache of one connection, in KiB. The whole process shall start in 6 MiB.
 const CACHE_KIB: i64 = 1024;
 /// How long a statement waits for another process, which can only be a backup or a second command starting up.
@@ -326,6 +329,33 @@ mod tests {
         assert_eq!(state, Ok((1, 0)));
         let kept: i64 = db.query_row("SELECT count(*) FROM body", [], |row| row.get(0)).expect("read");
         assert_eq!(kept, 1);
+    }
+
+    #[test]
+    fn a_file_from_before_there_were_limits_counts_what_is_flagged_deleted() {
+        let dir = folder();
+        let options = OpenOptions::new(dir.path().join("box.db"));
+        let db = new_file(&options).expect("made");
+        set_up(&db).expect("set up");
+        migrate(&db, 0, &MIGRATIONS[..2]).expect("a file of schema 2");
+        db.execute_batch(
+            "INSERT INTO account (id, name, quota, made) VALUES (1, 'me@box.test', 5000, 0);
+            INSERT INTO mailbox (id, account, name, validity, uid_next, modseq, complete_from, no_select, messages,
+                deleted, bytes) VALUES (2, 1, 'INBOX', 1, 4, 1, 0, 0, 3, 2, 111), (3, 1, 'a', 2, 1, 1, 0, 0, 0, 0, 0);
+            INSERT INTO message VALUES (2, 1, 1, 1, 8, 0, 1, 0, 0), (2, 2, 2, 10, 4, 0, 1, 0, 0),
+                (2, 3, 3, 100, 12, 0, 1, 0, 0);",
+        )
+        .expect("filled");
+        drop(db);
+        let db = open_writing(&options).expect("brought up to date");
+        let counted = |id: i64| {
+            let sql = "SELECT deleted_bytes FROM mailbox WHERE id = ?1";
+            db.query_row(sql, [id], |row| row.get::<_, i64>(0)).expect("there")
+        };
+        assert_eq!((counted(2), counted(3)), (101, 0));
+        let limits = "SELECT quota, quota_messages, own_bytes FROM account";
+        let limits = db.query_row(limits, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+        assert_eq!(limits, Ok((Some(5000), None::<i64>, None::<i64>)));
     }
 
     #[test]

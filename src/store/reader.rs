@@ -17,7 +17,7 @@ use super::open::{self, OpenOptions};
 use super::searching::Scans;
 use super::sorting::{Sort, Works};
 use super::threading::{Threading, Threads};
-use super::{Flags, KeywordSet, StoreError, View};
+use super::{Flags, KeywordSet, Limits, StoreError, Usage, View};
 
 /// A read-only handle. The snapshot opens at the first read after `end_turn` and lasts until the next `end_turn`.
 ///
@@ -66,10 +66,18 @@ pub struct Account {
     pub id: AccountId,
     /// Login name: the main address.
     pub name: String,
-    pub quota_bytes: Option<u64>,
-    pub used_bytes: u64,
-    pub used_messages: u64,
+    /// What the box's owner allows.
+    pub given: Limits,
+    /// What the account allows itself.
+    pub own: Limits,
+    pub used: Usage,
     pub made: Wall,
+}
+
+impl Account {
+    pub fn limits(&self) -> Limits {
+        self.given.and(self.own)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +116,8 @@ pub struct MailboxRow {
     pub messages: u32,
     pub deleted: u32,
     pub bytes: u64,
+    /// Of those flagged `\Deleted`.
+    pub deleted_bytes: u64,
     pub special: Option<SpecialUse>,
     /// A name only: deleted, but it has children.
     pub no_select: bool,

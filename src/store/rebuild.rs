@@ -17,8 +17,8 @@ const BODIES_PER_COMMIT: i64 = 64;
 
 /// The counters, each from what it counts.
 const COUNTERS: &str = "
-    UPDATE mailbox SET (messages, deleted, bytes) = (
-        SELECT count(*), coalesce(sum(flags & 8 <> 0), 0), coalesce(sum(size), 0)
+    UPDATE mailbox SET (messages, deleted, bytes, deleted_bytes) = (
+        SELECT count(*), coalesce(sum(flags & 8 <> 0), 0), coalesce(sum(size), 0), coalesce(sum(iif(flags & 8, size, 0)), 0)
         FROM message WHERE message.mailbox = mailbox.id);
     UPDATE mailbox SET
         uid_next = max(uid_next, (SELECT coalesce(max(uid), 0) + 1 FROM message WHERE message.mailbox = mailbox.id)),

@@ -94,10 +94,12 @@ fn verify_body(reader: &Reader, body: BodyId) -> Result<Option<String>, StoreErr
 /// Every counter and reference against what it counts.
 fn verify_counters(reader: &Reader, faults: &mut Vec<String>) -> Result<(), StoreError> {
     let counters = "SELECT b.id, b.name FROM mailbox AS b LEFT JOIN (
-            SELECT mailbox, count(*) AS n, sum(size) AS size, sum(flags & 8 <> 0) AS deleted, max(uid) AS uid,
+            SELECT mailbox, count(*) AS n, sum(size) AS size, sum(flags & 8 <> 0) AS deleted,
+                sum(iif(flags & 8, size, 0)) AS deleted_bytes, max(uid) AS uid,
                 max(modseq) AS modseq FROM message GROUP BY mailbox) AS m ON m.mailbox = b.id
         WHERE b.messages <> coalesce(m.n, 0) OR b.bytes <> coalesce(m.size, 0)
-            OR b.deleted <> coalesce(m.deleted, 0) OR b.uid_next <= coalesce(m.uid, 0)
+            OR b.deleted <> coalesce(m.deleted, 0)
+            OR b.deleted_bytes <> coalesce(m.deleted_bytes, 0) OR b.uid_next <= coalesce(m.uid, 0)
             OR b.modseq < coalesce(m.modseq, 0)";
     for (id, name) in
         reader.all(counters, [], |row| Ok((row.get::<_, MailboxId>(0)?, row.get::<_, String>(1)?)))?

@@ -3,7 +3,7 @@
 use crate::base::{AccountId, BodyId, CredentialId, MailboxId, ModSeq, Uid, UidSet, UidValidity, Wall};
 use crate::mime::Summary;
 
-use super::{IndexWork, Scope, SpecialUse};
+use super::{IndexWork, Limits, Resource, Scope, SpecialUse};
 
 /// One change, applied whole or not at all. A value, so that it can be logged, replayed and modelled.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +58,11 @@ pub enum Write {
         account: AccountId,
         name: String,
         on: bool,
+    },
+    /// What an account allows itself, in place of what it did before. The owner's limits hold beside these.
+    Restrain {
+        account: AccountId,
+        limits: Limits,
     },
     /// A credential has been used: when and from where. Lossy by design (at most once a minute per credential).
     Used {
@@ -242,9 +247,10 @@ pub enum Admin {
         local: String,
         domain: String,
     },
+    /// What the owner allows an account. What it allowed itself is over.
     SetQuota {
         account: String,
-        bytes: Option<u64>,
+        limits: Limits,
     },
     SetSetting {
         name: String,
@@ -319,8 +325,8 @@ pub enum Refused {
     InUse,
     /// The name is not allowed; the sentence says why.
     BadName(String),
-    /// The account is over its quota.
-    OverQuota,
+    /// The account would have more of this than it may.
+    OverQuota(Resource),
     /// A limit of `base/limits.rs`; the sentence names it.
     Limit(String),
     /// The disk reserve is reached.

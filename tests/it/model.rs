@@ -2,303 +2,27 @@
 //! the model says: names, counters, uids, flags, modseqs, what changed, what vanished, and views advanced from any
 //! older one. A failing seed is printed with the line that runs it alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pillarbox::base::{AccountId, MailboxId, ModSeq, Ticket, Uid, UidSet, Wall};
 use pillarbox::store::{
-    Admin, Append, ChangeFlags, Columns, Deliver, Expunge, FlagNames, FlagOp, Flags, Place, Question, Reader,
-    Refused, Remove, Reply, SpecialUse, Target, Transfer, View, ViewAt, Write, Writer,
+    Admin, Append, ChangeFlags, Columns, Deliver, Expunge, FlagNames, FlagOp, Flags, Limits, Place, Question,
+    Reader, Refused, Remove, Reply, SpecialUse, Target, Transfer, View, ViewAt, Write, Writer,
 };
 
 use crate::store::body;
 use crate::world::chance::Chance;
 
+mod plain;
+
+use plain::{Mailbox, Message, Model};
+
 const SEEDS: u64 = 16;
 const BATCHES: u64 = 120;
 const NAMES: [&str; 6] = ["INBOX", "Archive", "a", "a/b", "a/b/c", "d"];
 const KEYWORDS: [&str; 4] = ["$Work", "$Later", "todo", "$Junk"];
-const QUOTA: u64 = 1_500;
-
-#[derive(Clone, Debug, PartialEq)]
-struct Message {
-    text: String,
-    system: u8,
-    keywords: BTreeSet<String>,
-    modseq: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Mailbox {
-    id: i64,
-    uid_next: u32,
-    modseq: u64,
-    no_select: bool,
-    messages: BTreeMap<u32, Message>,
-    expunged: Vec<(u32, u64)>,
-}
-
-impl Mailbox {
-    fn bytes(&self) -> u64 {
-        self.messages.values().map(|message| message.text.len() as u64).sum()
-    }
-
-    fn show(&mut self, mut message: Message, modseq: u64) -> u32 {
-        let uid = self.uid_next;
-        message.modseq = modseq;
-        self.messages.insert(uid, message);
-        self.uid_next += 1;
-        self.modseq = modseq;
-        uid
-    }
-
-    fn take_out(&mut self, uids: &[u32]) {
-        self.modseq += u64::from(!uids.is_empty());
-        for uid in uids {
-            self.messages.remove(uid);
-            self.expunged.push((*uid, self.modseq));
-        }
-    }
-}
-
-/// What the store should hold.
-#[derive(Clone, Debug, Default)]
-struct Model {
-    mailboxes: BTreeMap<String, Mailbox>,
-    quota: Option<u64>,
-}
-
-impl Model {
-    fn used(&self) -> u64 {
-        self.mailboxes.values().map(Mailbox::bytes).sum()
-    }
-
-    fn fits(&self, more: u64) -> bool {
-        self.quota.is_none_or(|quota| self.used() + more <= quota)
-    }
-
-    fn by_id(&mut self, id: MailboxId) -> Option<&mut Mailbox> {
-        self.mailboxes.values_mut().find(|mailbox| id.0 > 0 && mailbox.id == id.0 && !mailbox.no_select)
-    }
-
-    fn has_children(&self, name: &str) -> bool {
-        self.mailboxes.keys().any(|other| other.starts_with(&format!("{name}/")))
-    }
-
-    fn make(&mut self, name: &str) {
-        let parents = name.match_indices('/').map(|(at, _)| &name[..at]);
-        for name in parents.chain([name]) {
-            let new = Mailbox { uid_next: 1, modseq: 1, ..Mailbox::default() };
-            self.mailboxes.entry(name.into()).or_insert(new);
-        }
-    }
-
-    /// Ids are the store's to choose; it must keep them.
-    fn learn_ids(&mut self, reader: &Reader, account: AccountId) {
-        for row in reader.mailboxes(account).expect("read") {
-            if let Some(mailbox) = self.mailboxes.get_mut(&row.name)
-                && mailbox.id == 0
-            {
-                mailbox.id = row.id.0;
-            }
-        }
-    }
-
-    fn append(&mut self, appends: &[Append]) -> Result<(), Refused> {
-        let new: Vec<Message> = appends.iter().map(|one| message(&one.body, &one.flags)).collect();
-        let fits = self.fits(new.iter().map(|message| message.text.len() as u64).sum());
-        let mailbox = self.by_id(appends[0].mailbox).ok_or(Refused::NoMailbox)?;
-        if !fits {
-            return Err(Refused::OverQuota);
-        }
-        let modseq = mailbox.modseq + 1;
-        new.into_iter().map(|message| mailbox.show(message, modseq)).for_each(drop);
-        Ok(())
-    }
-
-    fn apply(&mut self, write: &Write) -> Result<(), Refused> {
-        match write {
-            Write::Deliver(deliver) => self.deliver(deliver),
-            Write::Append(append) => self.append(std::slice::from_ref(append)),
-            Write::AppendAll(appends) => self.append(appends),
-            Write::Flags(change) => self.flags(change),
-            Write::Expunge(one) => self.expunge(one.mailbox, one.uids.as_ref(), Flags::DELETED),
-            Write::Remove(remove) => self.expunge(remove.mailbox, Some(&remove.uids), 0),
-            Write::Copy(transfer) => self.transfer(transfer, false),
-            Write::Move(transfer) => self.transfer(transfer, true),
-            Write::CreateMailbox { name, .. } => self.create(name),
-            Write::DeleteMailbox { name, .. } => self.delete(name),
-            Write::RenameMailbox { from, to, .. } => self.rename(from, to),
-            Write::Admin(Admin::SetQuota { bytes, .. }) => {
-                self.quota = *bytes;
-                Ok(())
-            }
-            other => panic!("not in the model: {other:?}"),
-        }
-    }
-
-    /// Those of `uids` (or of all) that have these flags.
-    fn expunge(&mut self, id: MailboxId, uids: Option<&UidSet>, flags: u8) -> Result<(), Refused> {
-        let mailbox = self.by_id(id).ok_or(Refused::NoMailbox)?;
-        let among = |uid: u32| uids.is_none_or(|uids| uids.contains(uid));
-        let due = |(uid, m): (&u32, &Message)| (among(*uid) && m.system & flags == flags).then_some(*uid);
-        mailbox.take_out(&mailbox.messages.iter().filter_map(due).collect::<Vec<u32>>());
-        Ok(())
-    }
-
-    fn deliver(&mut self, deliver: &Deliver) -> Result<(), Refused> {
-        for target in &deliver.to {
-            let message = message(&deliver.body, &target.flags);
-            if !self.fits(message.text.len() as u64) {
-                return Err(Refused::OverQuota);
-            }
-            let name = match &target.place {
-                Place::Inbox => "INBOX",
-                Place::Named(name) => name,
-                Place::Special(_) => "Junk",
-            };
-            self.make(name);
-            let mailbox = self.mailboxes.get_mut(name).expect("made");
-            mailbox.no_select = false;
-            let modseq = mailbox.modseq + 1;
-            mailbox.show(message, modseq);
-        }
-        Ok(())
-    }
-
-    fn flags(&mut self, change: &ChangeFlags) -> Result<(), Refused> {
-        let mailbox = self.by_id(change.mailbox).ok_or(Refused::NoMailbox)?;
-        let modseq = mailbox.modseq + 1;
-        let said: BTreeSet<String> = change.flags.keywords.iter().cloned().collect();
-        for (uid, message) in &mut mailbox.messages {
-            let late = change.unchanged_since.is_some_and(|since| message.modseq > since.0);
-            if !change.uids.contains(*uid) || late {
-                continue;
-            }
-            let old = message.clone();
-            match change.op {
-                FlagOp::Set => {
-                    message.system = change.flags.system;
-                    message.keywords = said.clone();
-                }
-                FlagOp::Add => {
-                    message.system |= change.flags.system;
-                    message.keywords.extend(said.iter().cloned());
-                }
-                FlagOp::Remove => {
-                    message.system &= !change.flags.system;
-                    message.keywords.retain(|name| !said.contains(name));
-                }
-            }
-            if *message != old {
-                message.modseq = modseq;
-                mailbox.modseq = modseq;
-            }
-        }
-        Ok(())
-    }
-
-    fn transfer(&mut self, transfer: &Transfer, moving: bool) -> Result<(), Refused> {
-        let from = self.by_id(transfer.from).ok_or(Refused::NoMailbox)?;
-        let wanted = |uid: &u32| transfer.uids.contains(*uid);
-        let sources: Vec<(u32, Message)> = from
-            .messages
-            .iter()
-            .filter(|(uid, _)| wanted(uid))
-            .map(|(uid, message)| (*uid, message.clone()))
-            .collect();
-        let bytes = sources.iter().map(|(_, message)| message.text.len() as u64).sum();
-        self.by_id(transfer.to).ok_or(Refused::NoMailbox)?;
-        if !moving && !self.fits(bytes) {
-            return Err(Refused::OverQuota);
-        }
-        let to = self.by_id(transfer.to).expect("there");
-        let modseq = to.modseq + 1;
-        for (_, message) in &sources {
-            to.show(message.clone(), modseq);
-        }
-        if moving {
-            let uids: Vec<u32> = sources.iter().map(|(uid, _)| *uid).collect();
-            self.by_id(transfer.from).expect("there").take_out(&uids);
-        }
-        Ok(())
-    }
-
-    fn create(&mut self, name: &str) -> Result<(), Refused> {
-        if let Some(mailbox) = self.mailboxes.get_mut(name) {
-            if !mailbox.no_select {
-                return Err(Refused::Exists);
-            }
-            mailbox.no_select = false;
-            return Ok(());
-        }
-        self.make(name);
-        Ok(())
-    }
-
-    fn delete(&mut self, name: &str) -> Result<(), Refused> {
-        let parent = self.has_children(name);
-        let mailbox = self.mailboxes.get_mut(name).ok_or(Refused::NoMailbox)?;
-        if name == "INBOX" || (parent && mailbox.no_select) {
-            return Err(Refused::InUse);
-        }
-        if !parent {
-            self.mailboxes.remove(name);
-            return Ok(());
-        }
-        let all: Vec<u32> = mailbox.messages.keys().copied().collect();
-        mailbox.modseq += u64::from(all.is_empty());
-        mailbox.take_out(&all);
-        mailbox.no_select = true;
-        Ok(())
-    }
-
-    fn rename(&mut self, from: &str, to: &str) -> Result<(), Refused> {
-        if !self.mailboxes.contains_key(from) {
-            return Err(Refused::NoMailbox);
-        }
-        if self.mailboxes.contains_key(to) {
-            return Err(Refused::Exists);
-        }
-        if from == "INBOX" {
-            self.make(to);
-            let inbox = self.mailboxes.get_mut("INBOX").expect("there");
-            let all: Vec<u32> = inbox.messages.keys().copied().collect();
-            let moved: Vec<Message> = inbox.messages.values().cloned().collect();
-            inbox.take_out(&all);
-            let to = self.mailboxes.get_mut(to).expect("made");
-            let modseq = to.modseq + 1;
-            for message in moved {
-                to.show(message, modseq);
-            }
-            return Ok(());
-        }
-        if to.starts_with(&format!("{from}/")) {
-            return Err(Refused::BadName("a mailbox cannot be moved below itself".into()));
-        }
-        self.make(to);
-        self.mailboxes.remove(to);
-        let moving: Vec<String> = self
-            .mailboxes
-            .keys()
-            .filter(|name| *name == from || name.starts_with(&format!("{from}/")))
-            .cloned()
-            .collect();
-        for name in moving {
-            let mailbox = self.mailboxes.remove(&name).expect("there");
-            self.mailboxes.insert(format!("{to}{}", &name[from.len()..]), mailbox);
-        }
-        Ok(())
-    }
-}
-
-fn message(body: &pillarbox::store::NewBody, flags: &FlagNames) -> Message {
-    let pillarbox::store::NewBody::Inline { slice, .. } = body else {
-        panic!("the model sends small bodies")
-    };
-    let text = String::from_utf8(slice.stored.clone()).expect("text");
-    Message { text, system: flags.system, keywords: flags.keywords.iter().cloned().collect(), modseq: 0 }
-}
+const LIMITS: Limits = Limits { bytes: Some(1_500), messages: Some(45), mailboxes: Some(9) };
 
 /// One history: the file, its model, and what sessions still hold.
 struct World {
@@ -318,7 +42,7 @@ impl World {
         let it = crate::store::Box_::new();
         let mut model = Model::default();
         for name in ["INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"] {
-            model.make(name);
+            model.make(name).expect("nothing is limited yet");
         }
         model.learn_ids(&it.reader, it.account);
         World {
@@ -401,11 +125,21 @@ impl World {
             13 => Write::CreateMailbox { account, name: self.name(), special: None, now },
             14 => Write::DeleteMailbox { account, name: self.name(), now },
             _ if self.chance.one_in(3) => {
-                let bytes = self.chance.one_in(2).then_some(QUOTA);
-                Write::Admin(Admin::SetQuota { account: "me@box.test".into(), bytes })
+                let limits = self.limits();
+                match self.chance.one_in(2) {
+                    true => Write::Restrain { account, limits },
+                    false => Write::Admin(Admin::SetQuota { account: "me@box.test".into(), limits }),
+                }
             }
             _ => Write::RenameMailbox { account, from: self.name(), to: self.name(), now },
         }
+    }
+
+    /// Each of them or none; sometimes so strict that nothing fits any more.
+    fn limits(&mut self) -> Limits {
+        let part = if self.chance.one_in(4) { 2 } else { 1 };
+        let mut one = |limit: Option<u64>| limit.filter(|_| self.chance.one_in(2)).map(|limit| limit / part);
+        Limits { bytes: one(LIMITS.bytes), messages: one(LIMITS.messages), mailboxes: one(LIMITS.mailboxes) }
     }
 
     fn target(&mut self) -> Target {
@@ -448,7 +182,8 @@ impl World {
         let names: BTreeSet<&String> = rows.iter().map(|row| &row.name).collect();
         assert_eq!(names, self.model.mailboxes.keys().collect());
         let account = self.reader.account(self.account).expect("read").expect("there");
-        assert_eq!(account.used_bytes, self.model.used());
+        assert_eq!(account.used, self.model.used());
+        assert_eq!((account.given, account.own), (self.model.given, self.model.own));
         for row in &rows {
             let model = self.model.mailboxes[&row.name].clone();
             assert_eq!(row.id.0, model.id, "{}", row.name);
@@ -457,7 +192,9 @@ impl World {
             let expected =
                 (model.uid_next, model.modseq, model.messages.len(), model.bytes(), model.no_select);
             assert_eq!(said, expected, "{}", row.name);
-            assert_eq!(row.deleted as usize, model.messages.values().filter(deleted).count());
+            let deleted: Vec<&Message> = model.messages.values().filter(deleted).collect();
+            let deleted_bytes: usize = deleted.iter().map(|message| message.text.len()).sum();
+            assert_eq!((row.deleted as usize, row.deleted_bytes as usize), (deleted.len(), deleted_bytes));
             let unseen = model.messages.values().filter(|m| m.system & Flags::SEEN == 0).count();
             let status = self.reader.status(row.id, self.account).expect("read");
             assert_eq!(status.unseen as usize, unseen, "{}", row.name);

@@ -11,7 +11,7 @@ use pillarbox::session::{
 };
 use pillarbox::smtp::server::{open_mx, open_submission};
 use pillarbox::store::{
-    Admin, Columns, Done, NewBody, Question, Reader, Refused, Reply, Scope, Write, Writer,
+    Admin, Columns, Done, NewBody, Question, Reader, Refused, Reply, Resource, Scope, Write, Writer,
 };
 
 /// One connection, the file behind it, and everything that the engine would do for both.
@@ -440,7 +440,7 @@ fn what_the_store_refuses_is_told_and_never_called_stored() {
     for (refused, wanted) in [
         (Refused::DiskFull, "452 4.3.1"),
         (Refused::Broken("x".into()), "451 4.3.0"),
-        (Refused::OverQuota, "552 5.2.2"),
+        (Refused::OverQuota(Resource::Message), "552 5.2.2"),
         (Refused::NoAccount, "451 4.2.1"),
         (Refused::NoBody, "451 4.3.0"),
     ] {

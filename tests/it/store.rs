@@ -503,7 +503,7 @@ fn a_large_mailbox_or_account_goes_in_many_small_writes() {
     assert_eq!(rows(&it), 8_192, "not one message has been touched by that write");
     let left = it.reader.mailbox_named(account, "large").expect("read").expect("the name stays");
     assert!(left.no_select && left.messages == 0, "{left:?}");
-    assert_eq!(it.reader.accounts().expect("read")[0].used_messages, 0);
+    assert_eq!(it.reader.accounts().expect("read")[0].used.messages, 0);
     fill(&mut it);
     it.put(Write::Admin(Admin::RemoveAccount { name: "me@box.test".into(), now: NOW })).expect("removed");
     assert!(rows(&it) > 8_192);

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use pillarbox::base::limits::OUTPUT_BYTES_HIGH;
 use pillarbox::base::{Config, CredentialId, Input, Mono, Now, Output, Rng};
 use pillarbox::session::{Answer, Ask, Budget, Cx, Gauges, Login, Opening, Peer, Session, Verdict, Want};
-use pillarbox::store::{Done, Refused, Scope, StoreError, Write};
+use pillarbox::store::{Done, Refused, Resource, Scope, StoreError, Write};
 
 use crate::store::{Box_, NOW};
 
@@ -161,7 +161,7 @@ fn a_write_that_is_refused_is_a_no_with_its_reason() {
     talk.hears("c STORE 1 +FLAGS.SILENT (\\Deleted)", "c OK ");
     for (refused, code) in [
         (Refused::DiskFull, "[LIMIT]"),
-        (Refused::OverQuota, "[OVERQUOTA]"),
+        (Refused::OverQuota(Resource::Message), "[OVERQUOTA]"),
         (Refused::Broken("x".into()), "[SERVERBUG]"),
         (Refused::NoAccount, "[UNAVAILABLE]"),
         (Refused::NoBody, "[UNAVAILABLE]"),

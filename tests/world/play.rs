@@ -7,7 +7,7 @@ use std::time::Duration;
 use flate2::FlushCompress;
 use pillarbox::base::{AccountId, Wall};
 use pillarbox::store::{
-    Admin, Append, ChangeFlags, Deliver, FlagNames, FlagOp, MailboxRow, Place, Scope, Target, Write,
+    Admin, Append, ChangeFlags, Deliver, FlagNames, FlagOp, Limits, MailboxRow, Place, Scope, Target, Write,
 };
 
 use super::chance::Chance;
@@ -332,7 +332,11 @@ impl Play<'_> {
                 let (local, domain) = (local.to_owned(), domain.to_owned());
                 Write::Admin(Admin::AddAddress { local, domain, account: word(2).into() })
             }
-            "quota" => Write::Admin(Admin::SetQuota { account: word(1).into(), bytes: word(2).parse().ok() }),
+            "quota" => {
+                let limit = |at: usize| word(at).parse().ok();
+                let limits = Limits { bytes: limit(2), messages: limit(3), mailboxes: limit(4) };
+                Write::Admin(Admin::SetQuota { account: word(1).into(), limits })
+            }
             "app" => {
                 let scope = match word(4) {
                     "read" => Scope::ReadOnly,

@@ -20,7 +20,7 @@ use crate::imap::lex::{Bad, Parsed, Parser};
 use crate::imap::reply::{self, Reply};
 use crate::imap::server::{Core, Pause, Running};
 use crate::session::Cx;
-use crate::store::{FlagNames, Refused, Write};
+use crate::store::{FlagNames, Usage, Write};
 
 use super::appending::{Appending, Coming};
 
@@ -118,18 +118,18 @@ fn check(arguments: Arguments, head: Head, core: &Core, cx: &Cx<'_>) -> Result<(
     let row = cx.store.mailbox_named(account, &mailbox)?.filter(|row| !row.no_select);
     let row = row.ok_or_else(|| Pause::Refuse(reply::try_create()))?;
     let target = Target { account, mailbox: row.id };
-    let coming = check_message(message, head, 0, target, core, cx)?;
+    let coming = check_message(message, head, (0, 0), target, core, cx)?;
     if cx.busy {
         return Err(Pause::Refuse(reply::busy()));
     }
     Ok((target, coming))
 }
 
-/// `before` are the bytes of the messages that this APPEND has brought already.
+/// `count` and `before`: how many messages of how many bytes this APPEND has brought already.
 fn check_message(
     message: Described,
     head: Head,
-    before: u64,
+    (count, before): (usize, u64),
     target: Target,
     core: &Core,
     cx: &Cx<'_>,
@@ -146,10 +146,10 @@ fn check_message(
     if head.size > cx.config.message_bytes_max {
         return Err(Pause::Refuse(reply::message_too_big()));
     }
-    let quota = cx.store.account(target.account)?.and_then(|row| Some((row.quota_bytes?, row.used_bytes)));
-    let after = before.saturating_add(head.size);
-    if quota.is_some_and(|(quota, used)| used.saturating_add(after) > quota) {
-        return Err(Pause::Refuse(reply::refused(&Refused::OverQuota)));
+    let more = Usage::messages(count as u64 + 1, before.saturating_add(head.size));
+    let account = cx.store.account(target.account)?;
+    if let Some(resource) = account.and_then(|account| account.limits().passed(account.used, more)) {
+        return Err(Pause::Refuse(reply::over_quota(resource)));
     }
     let received = message.date.unwrap_or(cx.now.wall);
     Ok(Coming { flags: message.flags, received, head, left: head.size, utf8: message.utf8 })
@@ -170,7 +170,7 @@ pub fn another(
     if count >= limits::MULTIAPPEND_MESSAGES_MAX {
         return Err(reply::no("LIMIT", "One APPEND takes 5,000 messages, send the others in another"));
     }
-    check_message(described, head, before, target, core, cx).map_err(refusal)
+    check_message(described, head, (count, before), target, core, cx).map_err(refusal)
 }
 
 /// A further APPEND that is at hand to its last byte and that nothing speaks against. Whatever is not quite so is left

@@ -26,6 +26,7 @@ pub mod list;
 pub mod login;
 pub mod mailbox;
 mod piece;
+pub mod quota;
 mod reading;
 pub mod search;
 mod section;

@@ -1,4 +1,4 @@
-//! STATUS (RFC 9051 section 6.3.11, SIZE of RFC 8438, APPENDLIMIT of RFC 7889): counters that are kept at each commit, so it costs two rows.
+//! STATUS (RFC 9051 section 6.3.11, SIZE of RFC 8438, APPENDLIMIT of RFC 7889, DELETED-STORAGE of RFC 9208): counters that are kept at each commit, so it costs two rows.
 
 use crate::base::Output;
 use crate::imap::emit;
@@ -9,7 +9,7 @@ use crate::imap::server::{Core, Running};
 use crate::session::Cx;
 use crate::store::{MailboxRow, StoreError};
 
-use super::once;
+use super::{once, quota};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Item {
@@ -22,9 +22,10 @@ pub enum Item {
     Deleted,
     HighestModseq,
     AppendLimit,
+    DeletedStorage,
 }
 
-const ITEMS: [(Item, &str); 9] = [
+const ITEMS: [(Item, &str); 10] = [
     (Item::Messages, "MESSAGES"),
     (Item::Recent, "RECENT"),
     (Item::UidNext, "UIDNEXT"),
@@ -34,6 +35,7 @@ const ITEMS: [(Item, &str); 9] = [
     (Item::Deleted, "DELETED"),
     (Item::HighestModseq, "HIGHESTMODSEQ"),
     (Item::AppendLimit, "APPENDLIMIT"),
+    (Item::DeletedStorage, "DELETED-STORAGE"),
 ];
 
 /// `status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"`
@@ -108,6 +110,7 @@ fn write(
                 Item::Deleted => u64::from(row.deleted),
                 Item::HighestModseq => row.modseq.0,
                 Item::AppendLimit => append_limit,
+                Item::DeletedStorage => quota::storage_units(row.deleted_bytes),
             },
         );
     }

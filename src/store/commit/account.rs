@@ -6,8 +6,9 @@ use crate::base::limits::ROWS_REMOVED_AT_ONCE;
 use crate::base::text::split_address;
 use crate::base::{AccountId, CredentialId, MailboxId, Wall};
 
-use super::super::account::{fold, quota};
-use super::super::{Admin, Done, Refused, Scope, settings};
+use super::super::account::fold;
+use super::super::sql::signed;
+use super::super::{Admin, Done, Limits, Refused, Scope, settings};
 use super::state::State;
 use super::{Applied, Tx, count_up, expunge, index, mailboxes, sweep};
 
@@ -30,10 +31,9 @@ pub fn admin(tx: &mut Tx<'_>, admin: &Admin) -> Applied {
         Admin::RevokeCredential { account, name } => revoke_credential(tx, account, name),
         Admin::AddAddress { local, domain, account } => add_address(tx, local, domain, account),
         Admin::RemoveAddress { local, domain } => remove_address(tx, local, domain),
-        Admin::SetQuota { account, bytes } => {
+        Admin::SetQuota { account, limits } => {
             let account = find(tx, account)?;
-            tx.execute("UPDATE account SET quota = ?2 WHERE id = ?1", (account, quota(*bytes)))?;
-            Ok(Done::Account(account))
+            give(tx, account, limits)
         }
         Admin::SetSetting { name, value } => set_setting(tx, name, value.as_deref()),
         Admin::SetCertificate { name, chain_pem, key_pem, now } => {
@@ -266,6 +266,26 @@ fn set_setting(tx: &mut Tx<'_>, name: &str, value: Option<&str>) -> Applied {
     }
     tx.settings = true;
     Ok(Done::Nothing)
+}
+
+/// The owner's word: what the account allowed itself is over, so that nobody stays locked into a limit of their own
+/// that their mail client cannot lift.
+fn give(tx: &Tx<'_>, account: AccountId, limits: &Limits) -> Applied {
+    let sql = "UPDATE account SET (quota, quota_messages, quota_mailboxes) = (?2, ?3, ?4),
+        (own_bytes, own_messages, own_mailboxes) = (NULL, NULL, NULL) WHERE id = ?1";
+    set_limits(tx, sql, account, limits)
+}
+
+/// The account's own word, which holds as far as it is stricter than the owner's.
+pub fn restrain(tx: &Tx<'_>, account: AccountId, limits: &Limits) -> Applied {
+    let sql = "UPDATE account SET (own_bytes, own_messages, own_mailboxes) = (?2, ?3, ?4) WHERE id = ?1";
+    set_limits(tx, sql, account, limits)
+}
+
+fn set_limits(tx: &Tx<'_>, sql: &str, account: AccountId, limits: &Limits) -> Applied {
+    let stored = |limit: Option<u64>| limit.map(signed);
+    let row = (account, stored(limits.bytes), stored(limits.messages), stored(limits.mailboxes));
+    if tx.execute(sql, row)? == 0 { Err(Refused::NoAccount.into()) } else { Ok(Done::Account(account)) }
 }
 
 /// Lossy by design: a client that reconnects every few seconds writes once a minute.

@@ -11,7 +11,7 @@ use super::super::message::SLICES_PER_BODY;
 use super::super::sql::signed;
 use super::super::{
     Append, Deliver, Delivered, Done, FlagNames, FlagOp, Flags, NewBody, Place, Refused, Slice, StoreError,
-    Target,
+    Target, Usage,
 };
 use super::index;
 use super::keywords;
@@ -57,7 +57,7 @@ pub fn deliver(tx: &mut Tx<'_>, deliver: &Deliver) -> Applied {
     let (body, size) = put_body(tx, &deliver.body, deliver.to.len())?;
     let mut delivered = Vec::with_capacity(deliver.to.len());
     for target in &deliver.to {
-        check_quota(tx, target.account, size)?;
+        check_quota(tx, target.account, Usage::messages(1, size))?;
         let mut mailbox = place(tx, target)?;
         let shown = Arrival { body, size, received: deliver.received, saved: deliver.received };
         delivered.push(show(tx, &mut mailbox, target.account, &target.flags, &shown)?);
@@ -70,7 +70,7 @@ pub fn append(tx: &mut Tx<'_>, append: &Append) -> Applied {
     tx.needs_room()?;
     let mut mailbox = State::load_for(tx, append.mailbox, append.account)?;
     let (body, size) = put_body(tx, &append.body, 1)?;
-    check_quota(tx, append.account, size)?;
+    check_quota(tx, append.account, Usage::messages(1, size))?;
     let shown = Arrival { body, size, received: append.received, saved: append.now };
     let appended = show(tx, &mut mailbox, append.account, &append.flags, &shown)?;
     mailbox.save(tx, append.account)?;
@@ -90,7 +90,7 @@ pub fn append_all(tx: &mut Tx<'_>, appends: &[Append]) -> Applied {
         let shown = Arrival { body, size, received: append.received, saved: append.now };
         appended.push(show(tx, &mut mailbox, first.account, &append.flags, &shown)?);
     }
-    check_quota(tx, first.account, bytes)?;
+    check_quota(tx, first.account, Usage::messages(appends.len() as u64, bytes))?;
     mailbox.save(tx, first.account)?;
     Ok(Done::AppendedAll(appended))
 }

@@ -1,10 +1,10 @@
 //! Taking messages out of a mailbox: the row moves to `expunged`, where sessions that still show it find it, and from
 //! where QRESYNC learns that it is gone.
 
-use crate::base::{Uid, UidSet, Wall};
+use crate::base::{MailboxId, Uid, UidSet, Wall};
 
 use super::super::{Done, Expunge, Flags, Refused, Remove};
-use super::state::State;
+use super::state::{Gone, State};
 use super::{Applied, Tx};
 
 /// `expunged.at` of what need not be kept at all.
@@ -75,17 +75,24 @@ pub fn take_out(tx: &Tx<'_>, mailbox: &mut State, uids: &UidSet, at: Wall) -> Ap
                 WHERE m.mailbox = ?1 AND m.uid BETWEEN ?2 AND ?3",
             (here.0, here.1, here.2, modseq, at, owner),
         )?;
-        let (count, bytes, deleted): (i64, u64, i64) = tx
-            .statement(
-                "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(flags & 8 <> 0), 0) FROM message
-                    WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3",
-            )?
-            .query_row(here, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        mailbox.count_many(count, deleted, bytes);
+        mailbox.count_gone(&count(tx, here)?);
         tx.execute("DELETE FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3", here)?;
         forget_seen(tx, mailbox, here.1, here.2)?;
     }
     Ok(())
+}
+
+fn count(tx: &Tx<'_>, (mailbox, first, last): (MailboxId, u32, u32)) -> Applied<Gone> {
+    let sql = "SELECT count(*), coalesce(sum(size), 0), coalesce(sum(flags & 8 <> 0), 0),
+        coalesce(sum(iif(flags & 8, size, 0)), 0) FROM message WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3";
+    Ok(tx.statement(sql)?.query_row((mailbox, first, last), |row| {
+        Ok(Gone {
+            messages: row.get(0)?,
+            bytes: row.get(1)?,
+            deleted: row.get(2)?,
+            deleted_bytes: row.get(3)?,
+        })
+    })?)
 }
 
 /// Every account's word on `\Seen` goes with the message.

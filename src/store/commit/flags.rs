@@ -12,6 +12,7 @@ use super::{Applied, Tx, keywords};
 /// A message as the asking account sees it before the change.
 struct Before {
     uid: Uid,
+    size: u64,
     shared: u8,
     keywords: KeywordSet,
     seen: bool,
@@ -48,8 +49,8 @@ pub fn change(tx: &mut Tx<'_>, change: &ChangeFlags) -> Applied {
 }
 
 fn read(tx: &Tx<'_>, change: &ChangeFlags, first: u32, last: u32) -> Applied<Vec<Before>> {
-    let sql = "SELECT m.uid, m.flags, m.keywords, coalesce(s.seen, 0), max(m.modseq, coalesce(s.modseq, 0))
-        FROM message AS m LEFT JOIN seen AS s ON s.mailbox = m.mailbox AND s.account = ?2 AND s.uid = m.uid
+    let sql = "SELECT m.uid, m.flags, m.keywords, coalesce(s.seen, 0), max(m.modseq, coalesce(s.modseq, 0)),
+        m.size FROM message AS m LEFT JOIN seen AS s ON s.mailbox = m.mailbox AND s.account = ?2 AND s.uid = m.uid
         WHERE m.mailbox = ?1 AND m.uid BETWEEN ?3 AND ?4 ORDER BY m.uid";
     let mut statement = tx.statement(sql)?;
     let rows = statement.query_map((change.mailbox, change.account, first, last), |row| {
@@ -59,6 +60,7 @@ fn read(tx: &Tx<'_>, change: &ChangeFlags, first: u32, last: u32) -> Applied<Vec
             keywords: row.get(2)?,
             seen: row.get(3)?,
             modseq: row.get(4)?,
+            size: row.get(5)?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -88,7 +90,7 @@ fn apply(
             (mailbox.id, before.uid, shared, keywords, modseq),
         )?;
         let deleted = |flags: u8| i64::from(flags & Flags::DELETED != 0);
-        mailbox.count_deleted(deleted(shared) - deleted(before.shared));
+        mailbox.count_deleted(before.size, deleted(shared) - deleted(before.shared));
     }
     if seen != before.seen {
         mailbox.say_seen(tx, change.account, before.uid, seen)?;

@@ -8,8 +8,8 @@ use crate::base::limits::{
 use crate::base::{AccountId, MailboxId, Wall};
 
 use super::super::mailbox::{INBOX, canonical, check_name, parents};
-use super::super::{Done, Refused, SpecialUse};
-use super::state::State;
+use super::super::{Done, Refused, SpecialUse, Usage};
+use super::state::{State, check_quota};
 use super::{Applied, Tx, count_up, expunge, transfer};
 
 /// What a new account has besides INBOX.
@@ -68,16 +68,22 @@ fn revive(
 /// The mailbox with its missing parents.
 fn make(tx: &mut Tx<'_>, account: AccountId, name: &str, special: Option<SpecialUse>) -> Applied<MailboxId> {
     make_parents(tx, account, name)?;
-    insert(tx, account, name, special)
+    add(tx, account, name, special)
 }
 
 fn make_parents(tx: &mut Tx<'_>, account: AccountId, name: &str) -> Applied<()> {
     for parent in parents(name) {
         if find(tx, account, parent)?.is_none() {
-            insert(tx, account, parent, None)?;
+            add(tx, account, parent, None)?;
         }
     }
     Ok(())
+}
+
+/// A mailbox more than there were.
+fn add(tx: &mut Tx<'_>, account: AccountId, name: &str, special: Option<SpecialUse>) -> Applied<MailboxId> {
+    check_quota(tx, account, Usage::MAILBOX)?;
+    insert(tx, account, name, special)
 }
 
 fn insert(

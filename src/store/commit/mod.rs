@@ -290,6 +290,7 @@ fn apply(tx: &mut Tx<'_>, write: &Write) -> Applied {
         Write::DeleteMailbox { account, name, now } => mailboxes::delete(tx, *account, name, *now),
         Write::RenameMailbox { account, from, to, now } => mailboxes::rename(tx, *account, from, to, *now),
         Write::Subscribe { account, name, on } => mailboxes::subscribe(tx, *account, name, *on),
+        Write::Restrain { account, limits } => account::restrain(tx, *account, limits),
         Write::Used { credential, at, from } => account::used(tx, *credential, *at, from),
         Write::Index(work) => index::index(tx, work),
         Write::Admin(admin) => account::admin(tx, admin),

@@ -4,8 +4,9 @@ use rusqlite::OptionalExtension;
 
 use crate::base::{AccountId, BodyId, MailboxId, ModSeq, Uid, UidValidity, Wall};
 
+use super::super::account::{limits, usage};
 use super::super::sql::signed;
-use super::super::{Delivered, Flags, Refused};
+use super::super::{Delivered, Flags, Refused, Usage};
 use super::{Applied, Tx};
 
 /// One row of `mailbox`. `save` writes it back if anything happened.
@@ -19,10 +20,19 @@ pub struct State {
     messages: i64,
     deleted: i64,
     bytes: i64,
+    deleted_bytes: i64,
     /// The modseq of this write, once something has changed.
     own: Option<ModSeq>,
     /// Change of the number of seen messages, for one account.
     seen: i64,
+}
+
+/// What messages that go take off the counters.
+pub struct Gone {
+    pub messages: i64,
+    pub bytes: i64,
+    pub deleted: i64,
+    pub deleted_bytes: i64,
 }
 
 /// One message to be shown in a mailbox.
@@ -37,7 +47,8 @@ pub struct Shown {
 
 impl State {
     pub fn load(tx: &Tx<'_>, id: MailboxId) -> Applied<State> {
-        let sql = "SELECT account, validity, uid_next, modseq, no_select, messages, deleted, bytes
+        let sql =
+            "SELECT account, validity, uid_next, modseq, no_select, messages, deleted, bytes, deleted_bytes
             FROM mailbox WHERE id = ?1";
         let found = tx.statement(sql)?.query_row([id], |row| {
             Ok(State {
@@ -50,6 +61,7 @@ impl State {
                 messages: row.get(5)?,
                 deleted: row.get(6)?,
                 bytes: row.get(7)?,
+                deleted_bytes: row.get(8)?,
                 own: None,
                 seen: 0,
             })
@@ -129,22 +141,25 @@ impl State {
         self.seen += by;
     }
 
-    pub fn count_deleted(&mut self, by: i64) {
+    /// A message of this size was flagged `\Deleted` (`by` 1), or is no longer (-1).
+    pub fn count_deleted(&mut self, size: u64, by: i64) {
         self.deleted += by;
+        self.deleted_bytes += by * signed(size);
     }
 
     /// One message came (`by` 1) or went (-1).
     pub fn count(&mut self, deleted: bool, size: u64, by: i64) {
         self.messages += by;
         self.bytes += by * signed(size);
-        self.deleted += by * i64::from(deleted);
+        self.count_deleted(size, by * i64::from(deleted));
     }
 
     /// Many messages went at once.
-    pub fn count_many(&mut self, messages: i64, deleted: i64, bytes: u64) {
-        self.messages -= messages;
-        self.deleted -= deleted;
-        self.bytes -= signed(bytes);
+    pub fn count_gone(&mut self, gone: &Gone) {
+        self.messages -= gone.messages;
+        self.bytes -= gone.bytes;
+        self.deleted -= gone.deleted;
+        self.deleted_bytes -= gone.deleted_bytes;
     }
 
     /// Writes the row back; `account` is whose `\Seen` was counted.
@@ -153,8 +168,17 @@ impl State {
             return Ok(());
         }
         tx.execute(
-            "UPDATE mailbox SET uid_next = ?2, modseq = ?3, messages = ?4, deleted = ?5, bytes = ?6 WHERE id = ?1",
-            (self.id, self.uid_next, self.modseq, self.messages, self.deleted, self.bytes),
+            "UPDATE mailbox SET uid_next = ?2, modseq = ?3, messages = ?4, deleted = ?5, bytes = ?6,
+                deleted_bytes = ?7 WHERE id = ?1",
+            (
+                self.id,
+                self.uid_next,
+                self.modseq,
+                self.messages,
+                self.deleted,
+                self.bytes,
+                self.deleted_bytes,
+            ),
         )?;
         if self.seen != 0 {
             tx.execute(
@@ -168,18 +192,21 @@ impl State {
     }
 }
 
-/// Refuses `bytes` more in this account, if it has a quota and would be over it. Counts the messages present.
-pub fn check_quota(tx: &Tx<'_>, account: AccountId, bytes: u64) -> Applied<()> {
-    let quota: Option<Option<i64>> = tx
-        .statement("SELECT quota FROM account WHERE id = ?1")?
-        .query_row([account], |row| row.get(0))
-        .optional()?;
-    let Some(quota) = quota else { return Err(Refused::NoAccount.into()) };
-    let Some(quota) = quota else { return Ok(()) };
-    let used: i64 = tx
-        .statement("SELECT coalesce(sum(bytes), 0) FROM mailbox WHERE account = ?1")?
-        .query_row([account], |row| row.get(0))?;
-    if used.saturating_add(signed(bytes)) > quota { Err(Refused::OverQuota.into()) } else { Ok(()) }
+/// Refuses what would make an account hold more than it may. Costs a row for each mailbox, where there is a limit.
+pub fn check_quota(tx: &Tx<'_>, account: AccountId, more: Usage) -> Applied<()> {
+    let sql = "SELECT quota, quota_messages, quota_mailboxes, own_bytes, own_messages, own_mailboxes
+        FROM account WHERE id = ?1";
+    let found = tx.statement(sql)?.query_row([account], |row| Ok(limits(row, 0)?.and(limits(row, 3)?)));
+    let limits = found.optional()?.ok_or(Refused::NoAccount)?;
+    if limits.is_unlimited() {
+        return Ok(());
+    }
+    let sql = "SELECT coalesce(sum(bytes), 0), coalesce(sum(messages), 0), count(*) FROM mailbox WHERE account = ?1";
+    let used = tx.statement(sql)?.query_row([account], |row| usage(row, 0))?;
+    match limits.passed(used, more) {
+        Some(resource) => Err(Refused::OverQuota(resource).into()),
+        None => Ok(()),
+    }
 }
 
 /// One more row shows this body, or `by` fewer.

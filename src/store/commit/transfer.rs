@@ -2,7 +2,7 @@
 
 use crate::base::{AccountId, BodyId, MailboxId, Uid, UidSet, Wall};
 
-use super::super::{Done, Flags, KeywordSet, Transfer};
+use super::super::{Done, Flags, KeywordSet, Transfer, Usage};
 use super::state::{Shown, State, check_quota, count_refs};
 use super::{Applied, Tx, expunge, keywords};
 
@@ -11,7 +11,8 @@ pub fn copy(tx: &mut Tx<'_>, transfer: &Transfer) -> Applied {
     let from = State::load_for(tx, transfer.from, transfer.account)?;
     let to = State::load_for(tx, transfer.to, transfer.account)?;
     let sources = read(tx, from.id, transfer.account, &transfer.uids)?;
-    check_quota(tx, transfer.account, sources.iter().map(|source| source.shown.size).sum())?;
+    let bytes = sources.iter().map(|source| source.shown.size).sum();
+    check_quota(tx, transfer.account, Usage::messages(sources.len() as u64, bytes))?;
     let validity = to.validity;
     let pairs = show_all(tx, to, transfer.account, &sources, transfer.now)?;
     Ok(Done::Copied { validity, pairs })

@@ -24,6 +24,11 @@ fn administer(db: &Path) {
     run_with(db, "other\n", "account password nobody@box.test --password-stdin").badly(4, "no such account");
     run(db, "account quota ann@example.test 1000000").well();
     assert!(run(db, "account list --json").well().contains("\"quota-bytes\":1000000"));
+    run(db, "account quota ann@example.test --messages 500 --mailboxes 20").well();
+    let listed = run(db, "account list --json").well();
+    for field in ["\"quota-bytes\":null", "\"quota-messages\":500", "\"quota-mailboxes\":20"] {
+        assert!(listed.contains(field), "{field}: {listed}");
+    }
 
     let made = run(db, "account app add ann@example.test phone --scope read-only --json").well();
     // Letters and digits only: some clients choke on others.
