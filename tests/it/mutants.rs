@@ -128,3 +128,15 @@ fn a_compress_that_is_forgotten_is_caught() {
 fn swapped_slices_of_a_body_are_caught() {
     caught(Bug::BodySlicesSwapped, Workload::Submit, &["not what was sent"]);
 }
+
+/// QUIT is answered, and what was marked is still there.
+#[test]
+fn a_quit_that_deletes_nothing_is_caught() {
+    caught(Bug::QuitForgets, Workload::Post, &["was deleted at QUIT and is there again"]);
+}
+
+/// QUIT deletes a message that was not marked as well.
+#[test]
+fn a_quit_that_deletes_too_much_is_caught() {
+    caught(Bug::QuitTakesMore, Workload::Post, &["nobody said QUIT for it"]);
+}

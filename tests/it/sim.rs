@@ -66,6 +66,11 @@ fn hostile_peers_are_not_noticed_by_others() {
 }
 
 #[test]
+fn what_pop3_fetches_was_delivered_and_what_it_deletes_stays_deleted() {
+    many(Workload::Post);
+}
+
+#[test]
 fn the_same_seed_is_the_same_life() {
     for workload in WORKLOADS {
         for seed in [3, 8] {

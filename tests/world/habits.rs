@@ -102,6 +102,8 @@ pub enum Bug {
     StaleAnswerAccepted,
     VanishedForgotten,
     BodySlicesSwapped,
+    QuitForgets,
+    QuitTakesMore,
     LastOfManyLost,
     CompressForgotten,
     WatermarkTooFar,

@@ -11,6 +11,7 @@ use super::client::{Client, ROUGH_PATIENCE};
 use super::disk::Crash;
 use super::habits::Habits;
 use super::hostile::Hostile;
+use super::popper::{Popper, Seen};
 use super::sender::Sender;
 use super::{BEGIN, World, corpus, store};
 
@@ -22,9 +23,11 @@ pub enum Workload {
     Submit,
     /// Peers that do not behave, beside one client and one sender that must be served.
     Hostile,
+    /// Two programs that fetch and delete by POP3, beside IMAP and incoming mail.
+    Post,
 }
 
-pub const WORKLOADS: [Workload; 3] = [Workload::Sync, Workload::Submit, Workload::Hostile];
+pub const WORKLOADS: [Workload; 4] = [Workload::Sync, Workload::Submit, Workload::Hostile, Workload::Post];
 
 /// What became of a run.
 #[derive(Debug)]
@@ -46,6 +49,8 @@ struct Life {
     clients: Vec<Client>,
     senders: Vec<Sender>,
     hostile: Vec<Hostile>,
+    poppers: Vec<Popper>,
+    seen: Seen,
     chance: Chance,
     planned_panics: bool,
     /// Output may stand still for minutes.
@@ -103,6 +108,7 @@ impl Life {
             Workload::Sync => (2 + chance.index(3), 1 + chance.index(2), 0),
             Workload::Submit => (1, 2 + chance.index(3), 0),
             Workload::Hostile => (1, 1, 2 + chance.index(4)),
+            Workload::Post => (1, 2, 0),
         };
         let mail = if workload == Workload::Submit { 12 } else { 8 };
         let sender = |n: usize, chance: &mut Chance| {
@@ -120,7 +126,10 @@ impl Life {
             sender.set_patience(patience);
             sender
         };
+        let poppers = if workload == Workload::Post { 2 } else { 0 };
         Life {
+            poppers: (0..poppers).map(|n| Popper::new(n, chance.fork(), think)).collect(),
+            seen: Seen::default(),
             clients: (0..clients).map(|n| client(n, &mut chance)).collect(),
             senders: (0..senders).map(|n| sender(n, &mut chance)).collect(),
             hostile: (0..hostile).map(|_| Hostile::new(chance.fork())).collect(),
@@ -145,6 +154,12 @@ impl Life {
             sender.poll(&mut self.world);
             if !sender.done() {
                 next = next.min(sender.next_at);
+            }
+        }
+        for popper in &mut self.poppers {
+            popper.poll(&mut self.world, &mut self.seen);
+            if !popper.done() {
+                next = next.min(popper.next_at);
             }
         }
         for hostile in &mut self.hostile {
@@ -202,6 +217,7 @@ impl Life {
         let healed = self.world.habits.healed();
         self.world.change_habits(healed);
         self.senders.iter_mut().for_each(|sender| sender.left = 0);
+        self.poppers.iter_mut().for_each(|popper| popper.calm = true);
         self.clients.iter_mut().for_each(|client| {
             client.calm = true;
             client.stop_idling();
@@ -226,7 +242,8 @@ impl Life {
     fn restless(&self) -> String {
         let clients = self.clients.iter().filter(|c| !c.is_idle()).map(Client::state);
         let senders = self.senders.iter().filter(|s| !s.done()).map(Sender::state);
-        let all: Vec<String> = clients.chain(senders).collect();
+        let poppers = self.poppers.iter().filter(|p| !p.done()).map(Popper::state);
+        let all: Vec<String> = clients.chain(senders).chain(poppers).collect();
         format!("{} at {}", all.join("; "), self.world.mono.0)
     }
 
@@ -235,7 +252,8 @@ impl Life {
     }
 
     fn all_rest(&self) -> bool {
-        self.senders.iter().all(Sender::done) && self.clients.iter().all(Client::is_idle)
+        let gone = self.senders.iter().all(Sender::done) && self.poppers.iter().all(Popper::done);
+        gone && self.clients.iter().all(Client::is_idle)
     }
 
     fn all_known(&self) -> bool {
@@ -344,9 +362,13 @@ impl Life {
         for sender in &mut self.senders {
             self.complaints.append(&mut sender.complaints);
         }
+        for popper in &mut self.poppers {
+            self.complaints.append(&mut popper.complaints);
+        }
+        let by_pop: u64 = self.poppers.iter().map(|popper| popper.answered).sum();
         Report {
             hash: self.world.trace.hash(),
-            answered: self.clients.iter().map(|client| client.answered).sum(),
+            answered: by_pop + self.clients.iter().map(|client| client.answered).sum::<u64>(),
             acknowledged: self.senders.iter().map(|sender| sender.acknowledged.len() as u64).sum(),
             crashes: self.world.crashes,
             complaints: self.complaints,

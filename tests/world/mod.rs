@@ -17,6 +17,7 @@ pub mod model;
 pub mod net;
 pub mod picture;
 pub mod play;
+pub mod popper;
 mod run;
 pub mod script;
 pub mod sender;

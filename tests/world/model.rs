@@ -22,6 +22,8 @@ pub struct Model {
     staged: BTreeMap<BodyId, String>,
     /// What the writer was about to commit when it last began: after a crash it may be there or not, as a whole.
     in_flight: Vec<Write>,
+    /// Uids for which a POP3 client has said QUIT: no others may be removed. `None` where nobody keeps count.
+    pub quitting: Option<BTreeSet<u32>>,
     /// Mailboxes were renamed or deleted: what is in them is learned from the file instead of foretold.
     pub adopt: bool,
     /// Messages whose bytes have been compared with their hash since the last boot.
@@ -117,6 +119,10 @@ impl Model {
                 self.expunge(expunge.mailbox, expunge.uids.as_ref(), deleted, *modseq, uids)
             }
             (Write::Remove(remove), Done::Expunged { modseq, uids }) => {
+                let asked = |uid: &u32| self.quitting.as_ref().is_none_or(|asked| asked.contains(uid));
+                if let Some(uid) = uids.iter().find(|uid| !asked(uid)) {
+                    return Err(format!("uid {uid} was deleted and nobody said QUIT for it"));
+                }
                 self.expunge(remove.mailbox, Some(&remove.uids), 0, *modseq, uids)
             }
             (Write::Copy(transfer), Done::Copied { pairs, .. }) => self.transfer(transfer, pairs, false),

@@ -3,9 +3,10 @@
 
 use std::cell::RefCell;
 
+use pillarbox::base::ModSeq;
 use pillarbox::engine::ServiceKind;
-use pillarbox::session::{Cx, Opening, Session, Want};
-use pillarbox::store::Writer;
+use pillarbox::session::{Answer, Cx, Opening, Session, Want};
+use pillarbox::store::{Done, Write, Writer};
 
 use super::chance::Chance;
 use super::habits::{Bug, planted};
@@ -66,21 +67,35 @@ struct Wrapped {
     inner: Box<dyn Session>,
     /// A planted bug keeps a line here for later.
     kept: Vec<u8>,
+    /// A planted bug answers a commit that was never made.
+    made_up: Option<Done>,
 }
 
 fn wrap(inner: Box<dyn Session>) -> Box<dyn Session> {
-    Box::new(Wrapped { inner, kept: Vec::new() })
+    Box::new(Wrapped { inner, kept: Vec::new(), made_up: None })
 }
 
 impl Session for Wrapped {
     fn step(&mut self, cx: &mut Cx<'_>) -> Want {
         let before = cx.output.mark();
+        if let Some(done) = self.made_up.take() {
+            cx.answer = Some(Answer::Commit(Ok(done)));
+        }
         let want = self.inner.step(cx);
         self.spoil(cx, before);
         let panics = DICE.with_borrow_mut(|(chance, panics)| chance.one_in(*panics));
         assert!(!panics, "{PLANNED}");
         match want {
             Want::Compress if planted(Bug::CompressForgotten) => Want::Turn,
+            Want::Commit { write: Write::Remove(remove) } if planted(Bug::QuitForgets) => {
+                self.made_up = Some(Done::Expunged { modseq: ModSeq(1), uids: remove.uids });
+                Want::Turn
+            }
+            Want::Commit { write: Write::Remove(mut remove) } if planted(Bug::QuitTakesMore) => {
+                let next = remove.uids.last().map_or(1, |last| last + 1);
+                remove.uids.insert(next);
+                Want::Commit { write: Write::Remove(remove) }
+            }
             Want::Room { until } if planted(Bug::RoomNeverWoken) => Want::Bytes { until },
             want => want,
         }
