@@ -232,6 +232,22 @@ impl Imap {
     }
 }
 
+impl Imap {
+    /// `count` copies of a message in one APPEND (RFC 3502), without waiting between them.
+    pub fn start_multiappend(&mut self, mailbox: &str, mail: &[u8], count: usize) -> String {
+        self.next += 1;
+        let tag = format!("t{}", self.next);
+        let mut whole = format!("{tag} APPEND {mailbox}").into_bytes();
+        for _ in 0..count {
+            whole.extend_from_slice(format!(" {{{}+}}\r\n", mail.len()).as_bytes());
+            whole.extend_from_slice(mail);
+        }
+        whole.extend_from_slice(b"\r\n");
+        self.wire.send(&whole);
+        tag
+    }
+}
+
 /// An SMTP connection after EHLO.
 pub struct Smtp {
     wire: Wire,

@@ -40,7 +40,8 @@ pub fn measure(time: Duration) -> Limits {
     }
 }
 
-fn rows(size: usize, per_commit: u32, time: Duration) -> f64 {
+/// Rows per second of `size` bytes, so many in one commit.
+pub fn rows(size: usize, per_commit: u32, time: Duration) -> f64 {
     let folder = tempfile::tempdir_in(scratch()).expect("a folder");
     let db = rusqlite::Connection::open(folder.path().join("limit.db")).expect("a file");
     db.execute_batch(

@@ -3,12 +3,13 @@
 //! measured in the same run, because machines are noisy.
 //!
 //! `--quick` does a tenth of the work; `--no-peers` leaves Dovecot + Postfix out; `--only NAME` runs one group
-//! (start, receive, read, slow, idle, mixed); `--json FILE` also writes the rows there.
+//! (start, receive, read, slow, idle, mixed, find); `--json FILE` also writes the rows there.
 
 #![allow(clippy::print_stdout)]
 
 mod clients;
 mod corpus;
+mod find;
 mod idle;
 mod limits;
 mod mixed;
@@ -66,13 +67,14 @@ impl Row {
 
 type Group = (&'static str, fn(&Bench, &limits::Limits) -> Vec<Row>);
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     ("start", start::rows),
     ("receive", receive::rows),
     ("read", read::rows),
     ("slow", slow::rows),
     ("idle", idle::rows),
     ("mixed", mixed::rows),
+    ("find", find::rows),
 ];
 
 fn main() {

@@ -175,7 +175,7 @@ fn select(login: &dyn Fn(usize) -> Imap, who: usize) -> f64 {
 }
 
 /// The size of a backup: the file without free pages and WAL.
-fn file_bytes(bench: &Bench) -> u64 {
+pub fn file_bytes(bench: &Bench) -> u64 {
     let db = bench.ours.db().expect("ours has a file");
     let copy = db.with_file_name("size.db");
     crate::servers::command(&db, &["backup", &copy.to_string_lossy()], "");

@@ -156,6 +156,8 @@ pub fn box_of(db: &Path, users: usize) -> [u16; 5] {
     }
     // The bench measures mail, not handshakes, where it speaks in the clear.
     command(db, &["config", "set", "plaintext-login", "yes"], "");
+    // Rows about mail coming in are without the index; the group about finding turns it on.
+    command(db, &["config", "set", "search-index", "off"], "");
     ports
 }
 
@@ -196,6 +198,17 @@ pub fn command(db: &Path, arguments: &[&str], input: &str) {
         .expect("the command starts");
     child.stdin.take().expect("its input").write_all(input.as_bytes()).expect("it reads");
     assert!(child.wait().expect("it ends").success(), "{arguments:?}");
+}
+
+/// What a command of our command line prints.
+pub fn output(db: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_pillarbox"))
+        .args(arguments)
+        .arg("--db")
+        .arg(db)
+        .output()
+        .expect("the command runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn free_ports() -> [u16; 5] {
