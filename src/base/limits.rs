@@ -129,7 +129,7 @@ pub const COLUMNS_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Messages whose uid and body one slice reads: some milliseconds.
 pub const COLUMN_ROWS_PER_SLICE: usize = 8_192;
 /// Messages whose sort and thread fields one slice reads, from two tables: some milliseconds.
-pub const COLUMN_FIELDS_PER_SLICE: usize = 2_048;
+pub const COLUMN_FIELDS_PER_SLICE: usize = 1_024;
 /// Bytes of a subject or name that SORT and THREAD look at; what differs only behind them is equal.
 pub const SORT_STRING_BYTES_MAX: usize = 512;
 /// Message-ids of one message that THREAD looks at: the first, and the last ones. Longer lists than this are seldom whole.
@@ -138,7 +138,7 @@ pub const THREAD_REFERENCES_MAX: usize = 100;
 /// messages have about as many; lists of made-up ids would have more.
 pub const THREAD_IDS_MAX: usize = 4_000_000;
 /// Steps of sorting or threading in one slice, each some ten nanoseconds.
-pub const WORK_PER_SLICE: usize = 400_000;
+pub const WORK_PER_SLICE: usize = 200_000;
 /// Sorts and threads in the making at once, some 20 bytes for each message; those that come later wait.
 pub const WORKS_MAX: usize = 8;
 /// Ancestors that THREAD looks at before it takes a link for a loop. Only messages whose references contradict those of

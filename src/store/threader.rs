@@ -4,7 +4,9 @@
 //! number. All messages are put in order of sent date once; whatever must be sorted by it after that (roots, siblings)
 //! is handed out in that order instead. Nothing recurses, so that threads may be as deep as there are messages.
 
-use super::threading::ThreadBy;
+use crate::base::Uid;
+
+use super::threading::{Thread, ThreadBy};
 use super::work::{Sorting, Work};
 
 mod links;
@@ -15,6 +17,8 @@ use links::Links;
 
 /// What threads are made from. Messages are named by any number.
 pub trait Letters {
+    /// How the message is called in the end.
+    fn uid(&self, place: u32) -> Uid;
     /// A number that ascends with the sent date (RFC 5256 section 2.2), and one that does with INTERNALDATE.
     fn sent(&self, place: u32) -> u64;
     fn arrival(&self, place: u32) -> u64;
@@ -28,13 +32,6 @@ pub trait Letters {
 pub struct Letter<'a> {
     pub id: u32,
     pub references: &'a [u32],
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Token {
-    Begin,
-    Message(u32),
-    End,
 }
 
 type Node = u32;
@@ -107,7 +104,7 @@ impl Default for Dummy {
 
 #[derive(Default)]
 struct Writing {
-    tokens: Vec<Token>,
+    tokens: Vec<Thread>,
     /// The next node of the list that is being written.
     next: Option<Node>,
     /// Children that still have to be written, as a stretch of `children`, the innermost last.
@@ -116,7 +113,7 @@ struct Writing {
     newest: (u64, Node),
     threads: Vec<Written>,
     /// REFS: all tokens as they were written.
-    unordered: Vec<Token>,
+    unordered: Vec<Thread>,
 }
 
 /// One thread: its newest message by arrival, and where it stands in `tokens`.
@@ -172,7 +169,7 @@ impl Threader {
         }
     }
 
-    pub fn into_tokens(self) -> Vec<Token> {
+    pub fn into_tokens(self) -> Vec<Thread> {
         self.writing.tokens
     }
 
@@ -525,7 +522,7 @@ impl Threader {
                     None => return true,
                 },
             };
-            self.writing.tokens.push(Token::Begin);
+            self.writing.tokens.push(Thread::Begin);
             self.writing.next = Some(next);
         }
         false
@@ -535,7 +532,7 @@ impl Threader {
         let writing = &mut self.writing;
         let place = self.places.get(node as usize);
         if let Some(place) = place {
-            writing.tokens.push(Token::Message(*place));
+            writing.tokens.push(Thread::Message(letters.uid(*place)));
             if self.by == ThreadBy::Refs {
                 writing.newest = writing.newest.max((letters.arrival(*place), node));
             }
@@ -563,7 +560,7 @@ const PATH_AT_ONCE: usize = 10_000;
 impl Writing {
     /// Ends the innermost list; the thread, if it was the outermost.
     fn end_list(&mut self) {
-        self.tokens.push(Token::End);
+        self.tokens.push(Thread::End);
         if self.open.is_empty() {
             let (arrival, newest) = self.newest;
             let from = self.threads.last().map_or(0, |before| before.end);

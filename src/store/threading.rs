@@ -6,7 +6,7 @@ use crate::base::{MailboxId, Uid, UidSet, limits};
 
 use super::columns::{Columns, Field};
 use super::sorting::Stage;
-use super::threader::{Letter, Letters, Threader, Token};
+use super::threader::{Letter, Letters, Threader};
 use super::work::Work;
 use super::{Reader, StoreError};
 
@@ -82,12 +82,7 @@ impl Reader {
             self.works.borrow_mut().keep_thread(threading, begun, Stage::Threading(threader));
             return Ok(Threads::Later);
         }
-        let told = |token| match token {
-            Token::Begin => Thread::Begin,
-            Token::Message(place) => Thread::Message(columns.uid(place)),
-            Token::End => Thread::End,
-        };
-        Ok(Threads::All(threader.into_tokens().into_iter().map(told).collect()))
+        Ok(Threads::All(threader.into_tokens()))
     }
 }
 
@@ -104,6 +99,10 @@ struct InColumns<'c> {
 }
 
 impl Letters for InColumns<'_> {
+    fn uid(&self, place: u32) -> Uid {
+        self.columns.uid(place)
+    }
+
     fn sent(&self, place: u32) -> u64 {
         self.columns.fields().key(Field::Sent, place)
     }

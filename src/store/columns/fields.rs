@@ -30,6 +30,9 @@ pub enum Field {
     Ids,
 }
 
+/// What is read along with any other field that lies in the summary: reading the row is what costs.
+const ALONG: [Field; 3] = [Field::Sent, Field::Subject, Field::From];
+
 const STRINGS: [Field; 6] =
     [Field::Subject, Field::From, Field::To, Field::Cc, Field::DisplayFrom, Field::DisplayTo];
 
@@ -176,6 +179,12 @@ impl Fields {
 }
 
 impl Threads {
+    /// Room for so many messages with an id each, so that growing does not take long later.
+    fn reserve(&mut self, messages: usize) {
+        self.message.reserve(messages.saturating_sub(self.message.len()));
+        self.known.reserve(messages);
+    }
+
     fn take(&mut self, message_id: &str, references: &str, salt: u64) {
         self.message.push(self.known.number(message_id.as_bytes(), salt));
         let begin = self.references.len();
@@ -240,11 +249,15 @@ impl Reader {
         salt: u64,
     ) -> Result<bool, StoreError> {
         let Columns { uids, fields, .. } = columns;
+        let summary = wanted.iter().any(|field| !matches!(field, Field::Arrival | Field::Size));
+        let along = ALONG.iter().filter(|field| summary && !wanted.contains(field));
+        if wanted.contains(&Field::Ids) {
+            fields.ids.reserve(uids.len());
+        }
         let begin = wanted.iter().map(|field| fields.filled(*field)).min().unwrap_or(uids.len());
         let end = uids.len().min(begin + limits::COLUMN_FIELDS_PER_SLICE);
         let Some((first, last)) = uids.get(begin).zip(uids[..end].last()) else { return Ok(true) };
         let kept = self.one(KEPT_THERE, (mailbox, first, last), |_| Ok(()))?.is_some();
-        let summary = wanted.iter().any(|field| !matches!(field, Field::Arrival | Field::Size));
         let envelope = wanted.contains(&Field::Reply);
         let mut statement = self.statement(sql(summary, envelope, kept))?;
         let mut rows = statement.query((mailbox, first, last))?;
@@ -261,7 +274,7 @@ impl Reader {
                 // It has gone since its place was read.
                 _ => Values::default(),
             };
-            for field in wanted {
+            for field in wanted.iter().chain(along.clone()) {
                 if fields.filled(*field) == place {
                     fields.take(*field, &values, salt);
                 }

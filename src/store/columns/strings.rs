@@ -145,6 +145,14 @@ pub struct Ids {
 }
 
 impl Ids {
+    /// Room for so many ids, if there are none yet.
+    pub fn reserve(&mut self, count: usize) {
+        if self.hashes.is_empty() {
+            self.hashes.reserve(count);
+            self.table.slots = vec![0; (2 * count).next_power_of_two().max(SLOTS_FIRST)];
+        }
+    }
+
     pub fn number(&mut self, id: &[u8], salt: u64) -> u32 {
         if id.is_empty() {
             return 0;

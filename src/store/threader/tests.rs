@@ -17,6 +17,9 @@ pub struct Mail {
 }
 
 impl Letters for Vec<Mail> {
+    fn uid(&self, place: u32) -> Uid {
+        Uid(place)
+    }
     fn sent(&self, place: u32) -> u64 {
         self[place as usize].sent
     }
@@ -48,19 +51,19 @@ fn thread(by: ThreadBy, mails: &Vec<Mail>, places: Vec<u32>, steps: usize) -> (S
     (written(&threader.into_tokens()), slices)
 }
 
-fn written(tokens: &[Token]) -> String {
+fn written(tokens: &[Thread]) -> String {
     let mut text = String::new();
     for token in tokens {
         let behind_number = text.ends_with(|c: char| c.is_ascii_digit());
         match token {
-            Token::End => text.push(')'),
+            Thread::End => text.push(')'),
             _ if behind_number => text.push(' '),
             _ => {}
         }
         match token {
-            Token::Begin => text.push('('),
-            Token::Message(place) => text.push_str(&place.to_string()),
-            Token::End => {}
+            Thread::Begin => text.push('('),
+            Thread::Message(uid) => text.push_str(&uid.to_string()),
+            Thread::End => {}
         }
     }
     text
