@@ -8,6 +8,9 @@ pub const COMMANDS: &[&str] = &[
     "UID FETCH 1:*,3,$ (UID FLAGS BODY.PEEK[1.2.HEADER.FIELDS.NOT (To \"Cc\")]<0.100> BINARY.SIZE[1]) (CHANGEDSINCE 0 VANISHED)",
     "FETCH 5:1 FULL",
     "SEARCH RETURN (MIN MAX ALL COUNT SAVE) CHARSET UTF-8 OR NOT (SEEN KEYWORD $x) SENTSINCE 1-Feb-1994 SUBJECT {3}\r\nabc",
+    "SORT RETURN (PARTIAL -1:-9 SAVE) (REVERSE DISPLAYFROM SUBJECT DATE) KOI8-R YOUNGER 9 OLDER 1",
+    "UID THREAD REFERENCES UTF-8 NOT (SEEN) TEXT {1+}\r\nx",
+    "UID FETCH 1:* FLAGS (PARTIAL 9:3 CHANGEDSINCE 1)",
     "LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (\"%\" INBOX/*) RETURN (CHILDREN SPECIAL-USE STATUS (MESSAGES SIZE))",
     "SELECT \"&AOQ-\" (QRESYNC (1 2 3:9 (1:3 4:6)))",
     "STORE 1 (UNCHANGEDSINCE 12) +FLAGS.SILENT (\\Seen $Junk)",
@@ -24,6 +27,7 @@ pub const NAMES: &[&str] = &["&AOQ-/&2D3eAA-", "INBOX", "a&-b", "&", "&AOQ", "B\
 pub const TALKS: &[&str] = &[
     "b SELECT INBOX\r\nc FETCH 1:* (FLAGS)\r\nd IDLE\r\nDONE\r\ne LOGOUT\r\n",
     "b APPEND INBOX (\\Seen) {19+}\r\nSubject: x\r\n\r\nabc\r\n\r\nc SELECT INBOX\r\nd UID SEARCH TEXT {3+}\r\nabc\r\n",
+    "b APPEND INBOX {40+}\r\nMessage-ID: <1@x>\r\nReferences: <1@x>\r\n\r\n\r\nc SELECT INBOX\r\nd SORT (SUBJECT REVERSE DATE TO) UTF-8 ALL\r\ne UID THREAD REFERENCES UTF-8 ALL\r\nf THREAD REFS UTF-8 1:*\r\n",
     "b CREATE a/b\r\nc LIST \"\" *\r\nd RENAME a c\r\ne DELETE c/b\r\nf STATUS INBOX (MESSAGES)\r\n",
     "b SELECT INBOX\r\nc STORE 1:* +FLAGS (\\Deleted)\r\nd COPY 1 Trash\r\ne EXPUNGE\r\nf CLOSE\r\n",
     "b AUTHENTICATE PLAIN\r\n*\r\nc ENABLE QRESYNC\r\nd EXAMINE INBOX (QRESYNC (1 1))\r\n",

@@ -334,6 +334,7 @@ impl Client {
             }
             (Some(number), "EXPUNGE") => self.picture.expunge(number),
             (None, "VANISHED") => self.picture.vanished(items),
+            (None, "SORT" | "THREAD") => self.picture.arranged(items),
             (Some(number), "FETCH") => {
                 self.body(items)?;
                 let both = value(items, "UID").is_some() && value(items, "FLAGS").is_some();

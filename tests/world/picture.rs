@@ -97,6 +97,22 @@ impl Picture {
         }
     }
 
+    /// `* SORT …` and `* THREAD …` by number: nothing twice, and nothing that the client does not count.
+    pub fn arranged(&mut self, items: &[Item]) -> Check {
+        let mut told = std::collections::BTreeSet::new();
+        let mut rest: Vec<&Item> = items.iter().collect();
+        while let Some(item) = rest.pop() {
+            let Some(number) = item.number() else {
+                rest.extend(item.list());
+                continue;
+            };
+            if number == 0 || number > self.entries.len() as u64 || !told.insert(number) {
+                return Err(format!("{number} of {} was arranged once too often", self.entries.len()));
+            }
+        }
+        Ok(())
+    }
+
     /// `* VANISHED [(EARLIER)] set`.
     pub fn vanished(&mut self, items: &[Item]) -> Check {
         let earlier = matches!(items.first(), Some(Item::List(_)));

@@ -105,7 +105,10 @@ fn read(line: &[u8]) -> Result<Response, String> {
     };
     let mut items = Vec::new();
     while !parser.rest.is_empty() {
-        parser.space()?;
+        // Threads follow each other without a space (RFC 5256 section 5, thread-data).
+        if !(name == "THREAD" && !items.is_empty() && parser.rest.starts_with(b"(")) {
+            parser.space()?;
+        }
         if parser.rest.is_empty() && name == "SEARCH" {
             break;
         }

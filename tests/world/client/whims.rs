@@ -68,7 +68,7 @@ impl Client {
             }
             18 => self.transfer(world, uid),
             19 | 20 => self.append(world),
-            21 => self.command(world, Doing::Plain, During::Numbers, "SEARCH OR SEEN NOT DELETED"),
+            21 => self.search_or_arrange(world),
             22 | 23 => self.change_mailbox(world),
             24 => {
                 let line = format!("STORE {number}:* {}FLAGS (\\Flagged)", self.chance.pick(&["+", "-"]));
@@ -116,6 +116,18 @@ impl Client {
         self.command(world, Doing::Plain, During::Other, &format!("UID {verb} {uid}:* {to}"));
     }
 
+    fn search_or_arrange(&mut self, world: &mut World) {
+        let line = *self.chance.pick(&[
+            "SEARCH OR SEEN NOT DELETED",
+            "SORT (REVERSE DATE SUBJECT) UTF-8 ALL",
+            "SORT (FROM ARRIVAL) UTF-8 UNSEEN",
+            "THREAD REFERENCES UTF-8 ALL",
+            "THREAD REFS UTF-8 NOT DELETED",
+            "THREAD ORDEREDSUBJECT UTF-8 ALL",
+        ]);
+        self.command(world, Doing::Plain, During::Numbers, line);
+    }
+
     /// Commands that read without touching the selected mailbox.
     fn look_around(&mut self, world: &mut World) {
         let line = *self.chance.pick(&[
@@ -124,6 +136,7 @@ impl Client {
             "UID SEARCH RETURN (MIN MAX COUNT) UNSEEN",
             "UID SEARCH RETURN (ALL COUNT) TEXT \"block 0\"",
             "UID SEARCH OR SUBJECT \"a1\" FROM \"nobody\" NOT BODY \"block 3\"",
+            "UID SORT RETURN (PARTIAL -1:-5 COUNT) (ARRIVAL SIZE) UTF-8 ALL",
             "NAMESPACE",
             "ID NIL",
         ]);
