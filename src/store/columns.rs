@@ -205,7 +205,6 @@ impl Columns {
     }
 
     /// The uids that these bodies have here, gone ones among them. `bodies` ascend.
-    #[allow(dead_code)] // SEARCH is about to ask.
     pub fn uids_of(&self, bodies: &[BodyId]) -> UidSet {
         let mut uids = Vec::new();
         let mut rest = self.by_body.as_slice();
@@ -222,7 +221,6 @@ impl Columns {
     }
 
     /// The uids of all bodies above `body`, gone ones among them.
-    #[allow(dead_code)] // SEARCH is about to ask.
     pub fn uids_after(&self, body: BodyId) -> UidSet {
         let from = self.by_body.partition_point(|place| self.body(*place) <= body);
         let mut uids: Vec<u32> = self.by_body[from..].iter().map(|place| self.uid(*place).0).collect();
@@ -265,7 +263,6 @@ impl Columns {
     }
 
     /// How many of `places`, which ascend by body, come before `body`. Cheap when it is few.
-    #[allow(dead_code)] // SEARCH is about to ask.
     fn first_from(&self, places: &[u32], body: BodyId) -> usize {
         let before = |place: &u32| self.body(*place) < body;
         let mut reach = 1;
