@@ -184,6 +184,14 @@ pub const STRUCTURE_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of message-ids kept for threading: about 200 of them.
 pub const REFERENCES_BYTES_MAX: usize = 16 * 1024;
 
+/// Characters of a preview (RFC 8970 section 3.3), and bytes of a text part that are looked at for it. HTML has its style
+/// sheets in front.
+pub const PREVIEW_CHARS_MAX: usize = 200;
+pub const PREVIEW_PLAIN_BYTES_MAX: usize = 16 * 1024;
+pub const PREVIEW_HTML_BYTES_MAX: usize = 64 * 1024;
+/// Previews that one slice of rows makes of bodies, for messages that came before there were previews: a millisecond each.
+pub const PREVIEWS_PER_SLICE: usize = 4;
+
 // --- SMTP ---
 
 /// Bytes of one SMTP command line with its CR LF (RFC 5321 section 4.5.3.1.4 says 512; extensions add to it).

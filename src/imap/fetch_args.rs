@@ -34,6 +34,10 @@ pub enum Item {
     Envelope,
     Body,
     BodyStructure,
+    /// `lazy`: only where it costs nothing (RFC 8970 section 4.1).
+    Preview {
+        lazy: bool,
+    },
     Bytes(BytesItem),
 }
 
@@ -122,7 +126,10 @@ fn in_order(asked: Vec<Item>) -> Vec<Item> {
     if asked.contains(&Item::Uid) {
         items.push(Item::Uid);
     }
+    // Asked for in both ways it is told once, in any case.
+    let preview = Item::Preview { lazy: !asked.contains(&Item::Preview { lazy: false }) };
     for item in asked {
+        let item = if matches!(item, Item::Preview { .. }) { preview.clone() } else { item };
         if !items.contains(&item) {
             items.push(item);
         }
@@ -168,6 +175,16 @@ fn fetch_att(p: &mut Parser<'_>) -> Parsed<Item> {
         if p.eat_word(word) {
             return Ok(item);
         }
+    }
+    // fetch-att =/ "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"] ; preview-mod = "LAZY"        RFC 8970 section 6
+    if p.eat_word("PREVIEW") {
+        let lazy = p.maybe(|p| {
+            p.space()?;
+            let lazy =
+                |p: &mut Parser<'_>| if p.eat_word("LAZY") { Ok(()) } else { Err(Bad("LAZY is meant")) };
+            p.list(lazy).and_then(|all| if all.is_empty() { Err(Bad("LAZY is meant")) } else { Ok(()) })
+        });
+        return Ok(Item::Preview { lazy: lazy.is_some() });
     }
     // RFC 3501 section 6.4.5: each is another way to write a section.
     for (word, text, peek) in [
@@ -387,6 +404,10 @@ mod tests {
             ("1 (SaveDate INTERNALDATE SAVEDATE)", "SaveDate InternalDate"),
             ("1 (FLAGS uid ModSeq)", "Uid Flags ModSeq"),
             ("1 (BODY BODYSTRUCTURE BODY)", "Body BodyStructure"),
+            ("1 preview", "Preview { lazy: false }"),
+            ("1 (PREVIEW (LAZY) FLAGS)", "Preview { lazy: true } Flags"),
+            ("1 (PREVIEW (LAZY) PREVIEW)", "Preview { lazy: false }"),
+            ("1 preview (lazy) (CHANGEDSINCE 5)", "Preview { lazy: true } ModSeq"),
             ("1 rfc822", "RFC822!"),
             ("1 (RFC822.HEADER RFC822.TEXT RFC822.SIZE)", "RFC822.HEADER RFC822.TEXT! Size"),
             ("1 BODY[]", "BODY[]!"),
@@ -437,6 +458,9 @@ mod tests {
             "1 BINARY[HEADER]",
             "1 BINARY[1.MIME]",
             "1 BINARY.SIZE[1]<0.5>",
+            "1 (PREVIEW ())",
+            "1 (PREVIEW (EAGER))",
+            "1 PREVIEW (LAZY",
             "1 FLAGS (CHANGEDSINCE)",
             "1 FLAGS (CHANGEDSINCE -1)",
             "1 FLAGS (PARTIAL)",

@@ -40,6 +40,7 @@
 //! | RFC 5256 THREAD=ORDEREDSUBJECT, THREAD=REFERENCES | done | thread_references |
 //! | draft-ietf-morg-inthread THREAD=REFS (beside RFC 5256) | done; SEARCH=INTHREAD not | thread_refs |
 //! | RFC 5255 I18NLEVEL=1 | done; LANGUAGE not | sort_compares_without_case |
+//! | RFC 8970 PREVIEW | done; made at delivery | preview_tells_the_first_words |
 //! | RFC 3516 BINARY | done; APPEND of `literal8` is refused with `UNKNOWN-CTE`, which section 4.4 leaves to us | fetch_binary |
 //! | RFC 7162 CONDSTORE, QRESYNC | done | qresync_tells_what_a_client_missed |
 //! | RFC 5530 response codes | done | append_over_quota |

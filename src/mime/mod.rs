@@ -9,6 +9,7 @@
 //! | RFC 2183 disposition, RFC 2231 parameters | done | continuations joined |
 //! | RFC 9051 ENVELOPE, BODYSTRUCTURE | done | 7-bit; text that is not ASCII is encoded words or `name*` |
 //! | RFC 6532 UTF-8 headers | done | read; message/global is opened like message/rfc822 |
+//! | RFC 8970 previews | done | from the first text part that says something |
 //! | RFC 5256 base subject, RFC 5957 display | done | for SORT and THREAD |
 //! | RFC 5051 i;unicode-casemap | partly | decompositions of the scripts named in `fold`, not of all Unicode |
 
@@ -22,6 +23,7 @@ pub mod header;
 mod html;
 pub mod params;
 pub mod parts;
+mod preview;
 pub mod structure;
 pub mod summary;
 pub mod text;
@@ -43,6 +45,8 @@ pub struct Summary {
     /// Where each part's header and content lie: `mime::PartMap` in its compact form.
     pub parts: Vec<u8>,
     pub sort: SortFields,
+    /// What FETCH PREVIEW tells (RFC 8970): plain text; empty where the message says nothing in words.
+    pub preview: String,
 }
 
 /// The fields that SORT, THREAD and sent-date searches need.

@@ -10,6 +10,7 @@ use crate::base::limits::{
 };
 
 use super::parts::{Kind, Part, PartMap};
+use super::preview::Maker;
 use super::transfer::Encoding;
 use super::{SortFields, Summary, envelope, header, structure, wire};
 
@@ -35,6 +36,7 @@ pub struct Summarizer {
     /// Bytes described so far.
     described: usize,
     sort: SortFields,
+    preview: Maker,
 }
 
 /// One entity with what its header said, in wire form.
@@ -91,6 +93,7 @@ impl Summarizer {
             open: Vec::new(),
             described: 0,
             sort: SortFields::default(),
+            preview: Maker::default(),
         };
         summarizer.begin_entity();
         summarizer
@@ -117,7 +120,8 @@ impl Summarizer {
         write_body(&self.nodes, 0, &mut out);
         let envelope = std::mem::take(&mut self.nodes[0].envelope);
         let parts = self.nodes.into_iter().map(|node| node.part).collect();
-        Summary { envelope, structure: out, parts: PartMap::new(parts).encode(), sort: self.sort }
+        let (parts, preview) = (PartMap::new(parts).encode(), self.preview.finish());
+        Summary { envelope, structure: out, parts, sort: self.sort, preview }
     }
 
     /// Collects the start of a line until it is clear what it is. How many bytes it took.
@@ -213,6 +217,8 @@ impl Summarizer {
         if self.in_header {
             let room = HEADER_BYTES_MAX.saturating_sub(self.header.len());
             self.header.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        } else {
+            self.preview.take(bytes);
         }
     }
 
@@ -302,7 +308,8 @@ impl Summarizer {
         let node = &mut self.nodes[open.node];
         let is_message = structure::is_message(&node.part.media);
         if boundary.is_empty() && !is_message {
-            return;
+            let attached = memmem::find(&node.tail, b"(\"ATTACHMENT\"").is_some();
+            return self.preview.begin(&node.part, attached);
         }
         if !has_room {
             node.part.media = "application/octet-stream".into();
@@ -322,6 +329,7 @@ impl Summarizer {
     /// Ends the entities from `level` on, where their content ends at `end` with `lines` line breaks before it. A
     /// boundary right behind a header takes the line break from it; what lies inside another entity stays inside.
     fn close(&mut self, level: usize, end: u64, lines: u64) {
+        self.preview.end();
         let mut bound = None;
         for open in self.open.drain(level.min(self.open.len())..) {
             let node = &mut self.nodes[open.node];

@@ -1,13 +1,15 @@
 //! Reads of messages: views, rows in bulk, bodies. All in slices, on the reader thread; only a small view is loaded on the
 //! loop.
 
+use rusqlite::types::ValueRef;
 use rusqlite::{CachedStatement, Rows as Cursor};
 
-use crate::base::limits::{READ_BYTES_MAX, READ_ROWS_MAX, SLICE_BYTES};
+use crate::base::limits::{PREVIEWS_PER_SLICE, READ_BYTES_MAX, READ_ROWS_MAX, SLICE_BYTES};
 use crate::base::{AccountId, BodyId, MailboxId, ModSeq, Uid, UidSet};
+use crate::mime::Summarizer;
 
 use super::changes::{change_row, with_seen};
-use super::{Change, Columns, Flags, Question, Reader, Reply, Row, Rows, StoreError, View};
+use super::{Change, Columns, Flags, Preview, Question, Reader, Reply, Row, Rows, StoreError, View};
 
 /// Uids apart by at most this much are read in one scan; what lies between is skipped.
 const GAP_SCANNED: u32 = 32;
@@ -122,11 +124,12 @@ impl Reader {
             if !scan.uids.contains(change.uid.0) {
                 continue;
             }
-            if rows.rows.len() >= READ_ROWS_MAX || rows.arena.len() >= READ_BYTES_MAX {
+            let full = rows.rows.len() >= READ_ROWS_MAX || rows.arena.len() >= READ_BYTES_MAX;
+            if full || rows.previews_made >= PREVIEWS_PER_SLICE {
                 return Ok(false);
             }
             let change = seen.apply(change)?;
-            let row = self.take_row(row, change, scan.columns, &mut rows.arena)?;
+            let row = self.take_row(row, change, scan.columns, rows)?;
             rows.rows.push(row);
         }
         Ok(true)
@@ -137,10 +140,11 @@ impl Reader {
         row: &rusqlite::Row<'_>,
         change: Change,
         columns: Columns,
-        arena: &mut Vec<u8>,
+        rows: &mut Rows,
     ) -> Result<Row, StoreError> {
+        let Rows { arena, previews_made, .. } = rows;
         let body: BodyId = row.get(4)?;
-        let mut column = 8;
+        let mut column = FIXED_COLUMNS;
         let mut take = |wanted: bool, arena: &mut Vec<u8>| -> Result<std::ops::Range<usize>, StoreError> {
             let start = arena.len();
             if wanted {
@@ -154,6 +158,16 @@ impl Reader {
         let envelope = take(columns.envelope, arena)?;
         let structure = take(columns.structure, arena)?;
         let parts = take(columns.parts, arena)?;
+        let wanted = columns.preview != Preview::No;
+        let from_file = take(wanted, arena)?;
+        let there = wanted && row.get_ref(preview_column(columns))? != ValueRef::Null;
+        let mut preview = there.then_some(from_file);
+        if columns.preview == Preview::Always && !there {
+            let start = arena.len();
+            arena.extend_from_slice(self.make_preview(body)?.as_bytes());
+            *previews_made += 1;
+            preview = Some(start..arena.len());
+        }
         let start = arena.len();
         if columns.body {
             self.unpack(body, 0, 0, arena)?;
@@ -169,8 +183,16 @@ impl Reader {
             envelope,
             structure,
             parts,
+            preview,
             first_slice: start..arena.len(),
         })
+    }
+
+    /// Of a body that came before previews were kept: from as much of it as one slice holds.
+    fn make_preview(&self, body: BodyId) -> Result<String, StoreError> {
+        let mut summarizer = Summarizer::new();
+        summarizer.feed(&self.slice(body, 0)?);
+        Ok(summarizer.finish().preview)
     }
 
     /// The slice of a body that begins at `at`, a multiple of `SLICE_BYTES`.
@@ -285,20 +307,30 @@ impl<'s> SeenWalk<'s> {
     }
 }
 
+/// The place of the preview, which is the last column.
+fn preview_column(columns: Columns) -> usize {
+    let kept = usize::from(columns.envelope) + usize::from(columns.structure) + usize::from(columns.parts);
+    FIXED_COLUMNS + kept
+}
+
+/// `uid, flags, keywords, modseq, body, size, received, saved` come first in each row.
+const FIXED_COLUMNS: usize = 8;
+
 /// One statement for each choice of columns, so that each is prepared once.
 fn rows_sql(columns: Columns, expunged: bool) -> &'static str {
     static STATEMENTS: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
     let index = usize::from(columns.envelope)
         | usize::from(columns.structure) << 1
         | usize::from(columns.parts) << 2
-        | usize::from(expunged) << 3;
-    let statements = STATEMENTS.get_or_init(|| (0..16).map(make_rows_sql).collect());
+        | usize::from(columns.preview != Preview::No) << 3
+        | usize::from(expunged) << 4;
+    let statements = STATEMENTS.get_or_init(|| (0..32).map(make_rows_sql).collect());
     statements.get(index).map_or("", String::as_str)
 }
 
 fn make_rows_sql(index: usize) -> String {
     let fixed = "uid, flags, keywords, modseq, m.body, size, received, saved";
-    let wanted: String = [", s.envelope", ", s.structure", ", s.parts"]
+    let wanted: String = [", s.envelope", ", s.structure", ", s.parts", ", s.preview"]
         .into_iter()
         .enumerate()
         .filter(|(bit, _)| index >> bit & 1 == 1)
@@ -307,7 +339,7 @@ fn make_rows_sql(index: usize) -> String {
     let join = if wanted.is_empty() { "" } else { "LEFT JOIN summary AS s ON s.body = m.body" };
     let range = "mailbox = ?1 AND uid BETWEEN ?2 AND ?3";
     let mut sql = format!("SELECT {fixed}{wanted} FROM message AS m {join} WHERE {range}");
-    if index >> 3 == 1 {
+    if index >> 4 == 1 {
         let expunged = format!(
             " UNION ALL SELECT {fixed}{wanted} FROM expunged AS m {join} WHERE {range} AND m.body IS NOT NULL"
         );

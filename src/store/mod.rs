@@ -42,8 +42,8 @@ pub use fulltext::{
 pub use open::OpenOptions;
 pub use quota::{Limits, Resource, Usage};
 pub use reader::{
-    Account, Address, Columns, Credential, MailboxRow, Question, Reader, Reply, Row, Rows, Scope, SpecialUse,
-    Status,
+    Account, Address, Columns, Credential, MailboxRow, Preview, Question, Reader, Reply, Row, Rows, Scope,
+    SpecialUse, Status,
 };
 pub use view::{AtOnce, Change, Flags, KeywordSet, View, ViewAt};
 pub use write::{

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/0001-core.sql"),
     include_str!("../../migrations/0002-fulltext.sql"),
     include_str!("../../migrations/0003-quota.sql"),
+    include_str!("../../migrations/0004-preview.sql"),
 ];
 /// Page cache of one connection, in KiB. The whole process shall start in 6 MiB.
 const CACHE_KIB: i64 = 1024;

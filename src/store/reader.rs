@@ -171,8 +171,20 @@ pub struct Columns {
     pub envelope: bool,
     pub structure: bool,
     pub parts: bool,
+    pub preview: Preview,
     /// The first `SLICE_BYTES` of the body: all of it for most messages.
     pub body: bool,
+}
+
+/// Whether and how far a preview is wanted (RFC 8970).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Preview {
+    #[default]
+    No,
+    /// Where it is in the file.
+    AtHand,
+    /// Made of the body where it is not.
+    Always,
 }
 
 #[derive(Clone, Debug)]
@@ -210,6 +222,8 @@ pub enum Reply {
 pub struct Rows {
     pub rows: Vec<Row>,
     pub arena: Vec<u8>,
+    /// Previews that had to be made.
+    pub previews_made: usize,
     /// Where the next slice starts; `None` when the set is exhausted.
     pub next: Option<Uid>,
 }
@@ -228,6 +242,8 @@ pub struct Row {
     pub envelope: std::ops::Range<usize>,
     pub structure: std::ops::Range<usize>,
     pub parts: std::ops::Range<usize>,
+    /// `None`: there is none in the file, and it was not to be made.
+    pub preview: Option<std::ops::Range<usize>>,
     pub first_slice: std::ops::Range<usize>,
 }
 

@@ -15,6 +15,7 @@ mod mime;
 mod model;
 mod mutants;
 mod pop3;
+mod preview;
 mod search;
 mod sim;
 mod smtp;

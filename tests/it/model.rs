@@ -240,7 +240,7 @@ impl World {
 
     fn compare_texts(&self, mailbox: MailboxId, model: &Mailbox) {
         let uids = Arc::new(model.messages.keys().copied().collect::<UidSet>());
-        let columns = Columns { envelope: true, structure: false, parts: true, body: true };
+        let columns = Columns { envelope: true, parts: true, body: true, ..Columns::default() };
         let question = Question::Rows { mailbox, account: self.account, uids, from: Uid(1), columns };
         let Ok(Reply::Rows(rows)) = self.reader.answer(&question) else { panic!("no rows") };
         let texts: Vec<(u32, &[u8])> =

@@ -128,7 +128,7 @@ fn a_delivered_message_is_read_back_as_it_came() {
         account: it.account,
         uids: Arc::new(UidSet::range(1..=u32::MAX)),
         from: Uid(1),
-        columns: Columns { envelope: true, structure: true, parts: true, body: true },
+        columns: Columns { envelope: true, structure: true, parts: true, body: true, ..Columns::default() },
     };
     let Ok(Reply::Rows(rows)) = it.reader.answer(&question) else { panic!("no rows") };
     assert_eq!((rows.rows.len(), rows.next, rows.rows[0].uid), (1, None, uid));

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use flate2::FlushCompress;
 use pillarbox::base::Mono;
+use pillarbox::mime::Summarizer;
 
 use super::chance::Chance;
 use super::net::PeerId;
@@ -354,6 +355,12 @@ impl Client {
         let size = value(items, "RFC822.SIZE").and_then(Item::number);
         if size.is_some_and(|size| size != text.len() as u64) {
             return Err(format!("a body of {size:?} bytes came with {}", text.len()));
+        }
+        let mut summarizer = Summarizer::new();
+        summarizer.feed(text);
+        let preview = summarizer.finish().preview;
+        if value(items, "PREVIEW").is_some_and(|told| told.text() != preview) {
+            return Err(format!("the preview is not that of its body: {preview}"));
         }
         if corpus::is_intact(text) {
             return Ok(());

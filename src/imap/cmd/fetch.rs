@@ -17,7 +17,7 @@ use crate::imap::server::{Core, Pause, Running, ask, room};
 use crate::imap::view::{Own, Selected, expunged_since};
 use crate::session::{Answer, Cx, Want};
 use crate::store::{
-    ChangeFlags, Columns, Done, FlagNames, FlagOp, Flags, Question, Reply as Read, Rows, View, Write,
+    ChangeFlags, Columns, Done, FlagNames, FlagOp, Flags, Preview, Question, Reply as Read, Rows, View, Write,
 };
 
 use super::fetch_row::{Message, Wanted, Written};
@@ -153,6 +153,8 @@ fn source(items: &[Item], mark_seen: bool) -> Source {
         match item {
             Item::Envelope => columns.envelope = true,
             Item::Body | Item::BodyStructure => columns.structure = true,
+            Item::Preview { lazy: true } => columns.preview = Preview::AtHand,
+            Item::Preview { lazy: false } => columns.preview = Preview::Always,
             Item::Bytes(bytes) => {
                 columns.body = true;
                 columns.parts |= !section::is_whole(bytes);

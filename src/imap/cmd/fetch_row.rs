@@ -247,6 +247,10 @@ impl Message {
                 let body = structure::basic(part_of(arena, &row.structure));
                 emit::stored(out, &body, wanted.names);
             }
+            Item::Preview { .. } => {
+                out.push(b"PREVIEW ");
+                emit::nstring(out, row.preview.as_ref().map(|preview| part_of(arena, preview)));
+            }
             Item::Bytes(_) => {}
         }
         Ok(())

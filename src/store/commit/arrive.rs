@@ -199,8 +199,8 @@ pub fn put_summary(db: &rusqlite::Connection, body: BodyId, summary: &Summary) -
     let sort = &summary.sort;
     let sql =
         "INSERT OR REPLACE INTO summary (body, envelope, structure, parts, sent, subject, sort_from, sort_to,
-        sort_cc, display_from, display_to, message_id, thread_refs)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+        sort_cc, display_from, display_to, message_id, thread_refs, preview)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     db.prepare_cached(sql)?.execute((
         body,
         &summary.envelope,
@@ -215,6 +215,7 @@ pub fn put_summary(db: &rusqlite::Connection, body: BodyId, summary: &Summary) -
         &sort.display_to,
         &sort.message_id,
         &sort.references,
+        &summary.preview,
     ))?;
     Ok(())
 }

@@ -40,7 +40,7 @@ impl Client {
                 self.command(world, Doing::Flags { from: 1 }, During::Numbers, &line);
             }
             8..11 => {
-                let line = format!("UID FETCH {uid}:* (UID RFC822.SIZE BODY.PEEK[])");
+                let line = format!("UID FETCH {uid}:* (UID RFC822.SIZE PREVIEW BODY.PEEK[])");
                 self.command(world, Doing::Body { uid }, During::Other, &line);
             }
             11..14 => {
