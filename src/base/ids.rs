@@ -27,6 +27,10 @@ id! {
     BodyId(i64)
 }
 id! {
+    /// Messages of one account that belong together (RFC 8474 section 5.2): the body of the one that began it.
+    ThreadId(i64)
+}
+id! {
     /// One password of an account: the main one or an app password.
     CredentialId(i64)
 }

@@ -355,6 +355,11 @@ pub const DNS_CACHE_ENTRIES_MAX: usize = 2_048;
 /// Look-ups under way at once; past it one fails at once and is tried again later.
 pub const DNS_LOOK_UPS_MAX: usize = 256;
 
+// --- object identifiers ---
+
+/// RFC 8474 section 7: no object identifier is longer.
+pub const OBJECT_ID_BYTES_MAX: usize = 255;
+
 // --- memory ---
 
 /// Bytes of message bodies in flight, all connections together. Past it bytes stay in the sockets.

@@ -12,7 +12,9 @@ pub mod uidset;
 
 pub use bytes::{Input, Output};
 pub use config::Config;
-pub use ids::{AccountId, BodyId, ConnId, CredentialId, MailboxId, ModSeq, Ticket, Uid, UidValidity};
+pub use ids::{
+    AccountId, BodyId, ConnId, CredentialId, MailboxId, ModSeq, ThreadId, Ticket, Uid, UidValidity,
+};
 pub use rng::Rng;
 pub use time::{Mono, Now, Wall};
 pub use uidset::UidSet;

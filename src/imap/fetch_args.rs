@@ -29,6 +29,9 @@ pub enum Item {
     InternalDate,
     /// When it came into this mailbox (RFC 8514).
     SaveDate,
+    /// Which message it is, and which thread it is in (RFC 8474).
+    EmailId,
+    ThreadId,
     Size,
     ModSeq,
     Envelope,
@@ -160,11 +163,13 @@ fn items(p: &mut Parser<'_>) -> Parsed<Vec<Item>> {
 }
 
 fn fetch_att(p: &mut Parser<'_>) -> Parsed<Item> {
-    const WORDS: [(&str, Item); 9] = [
+    const WORDS: [(&str, Item); 11] = [
         ("UID", Item::Uid),
         ("FLAGS", Item::Flags),
         ("INTERNALDATE", Item::InternalDate),
         ("SAVEDATE", Item::SaveDate),
+        ("EMAILID", Item::EmailId),
+        ("THREADID", Item::ThreadId),
         ("RFC822.SIZE", Item::Size),
         ("MODSEQ", Item::ModSeq),
         ("ENVELOPE", Item::Envelope),
@@ -401,6 +406,7 @@ mod tests {
             ("1 all", "Flags InternalDate Size Envelope"),
             ("1 FULL", "Flags InternalDate Size Envelope Body"),
             ("1 FLAGS", "Flags"),
+            ("1 (emailid THREADID)", "EmailId ThreadId"),
             ("1 (SaveDate INTERNALDATE SAVEDATE)", "SaveDate InternalDate"),
             ("1 (FLAGS uid ModSeq)", "Uid Flags ModSeq"),
             ("1 (BODY BODYSTRUCTURE BODY)", "Body BodyStructure"),

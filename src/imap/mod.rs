@@ -33,6 +33,7 @@
 //! | RFC 9394 PARTIAL | done; FETCH by sequence number takes it too, as the grammar has it | partial_windows |
 //! | RFC 5032 WITHIN | done | search_within |
 //! | RFC 9585 INPROGRESS | done, for SEARCH; a search that has begun to tell results says no more | search_takes_long |
+//! | RFC 8474 OBJECTID | done; EMAILID names a body and its copies, THREADID goes by Message-ID and References within an account | objectid_names_mailboxes_messages_and_threads |
 //! | RFC 8514 SAVEDATE | done; every mailbox knows it | savedate_is_when_a_message_came_here |
 //! | RFC 5256 SORT | done | sort_keys |
 //! | RFC 5957 SORT=DISPLAY | done | sort_keys |
@@ -56,6 +57,7 @@ pub mod fetch_args;
 pub mod gather;
 pub mod lex;
 pub mod names;
+pub mod object;
 pub mod pattern;
 pub mod reply;
 pub mod returns;

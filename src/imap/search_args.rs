@@ -1,13 +1,14 @@
 //! What SEARCH asks for (RFC 9051 section 6.4.4 and the grammar of its section 9, with RFC 3501, 4731 and 7162): parsed
 //! into values, with every limit checked, before anything is read.
 
-use crate::base::{ModSeq, UidSet, Wall, limits};
+use crate::base::{BodyId, ModSeq, ThreadId, UidSet, Wall, limits};
 use crate::mime::charset;
 use crate::store::search::{Key, Program};
 use crate::store::{EnvelopeField, Flags};
 
 use super::command::By;
 use super::lex::{Bad, Parsed, Parser, Set};
+use super::object;
 use super::returns::{self, Returns};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -223,6 +224,9 @@ impl Grammar {
             }
             "BODY" => Key::Body(self.text(p)?),
             "TEXT" => Key::Text(self.text(p)?),
+            // search-key =/ "EMAILID" SP objectid / "THREADID" SP objectid                       RFC 8474 section 7
+            "EMAILID" => of_object(object::number(p, 'M')?.map(|id| Key::Email(BodyId(id)))),
+            "THREADID" => of_object(object::number(p, 'T')?.map(|id| Key::Thread(ThreadId(id)))),
             "MODSEQ" => {
                 self.modseq = true;
                 modseq(p)?
@@ -243,7 +247,7 @@ impl Grammar {
 }
 
 /// Keys that something must follow.
-const OPERANDS: [&str; 27] = [
+const OPERANDS: [&str; 29] = [
     "NOT",
     "OR",
     "UID",
@@ -266,6 +270,8 @@ const OPERANDS: [&str; 27] = [
     "BODY",
     "TEXT",
     "MODSEQ",
+    "EMAILID",
+    "THREADID",
     "FROM",
     "TO",
     "CC",
@@ -294,6 +300,11 @@ fn plain(word: &str) -> Option<Key> {
         "SAVEDATESUPPORTED" => Key::All,
         _ => return None,
     })
+}
+
+/// No message has an identifier that is none of ours.
+fn of_object(key: Option<Key>) -> Key {
+    key.unwrap_or_else(|| Key::Not(Box::new(Key::All)))
 }
 
 /// Dates of arrival are ours, and we tell them in UTC.
@@ -414,6 +425,21 @@ mod tests {
     }
 
     #[test]
+    fn object_identifiers_are_ours_or_match_nothing() {
+        let nothing = Key::Not(Box::new(Key::All));
+        for (said, key) in [
+            ("EMAILID M17", Key::Email(BodyId(17))),
+            ("threadid T5", Key::Thread(ThreadId(5))),
+            ("THREADID t5", nothing.clone()),
+            ("EMAILID M017", nothing.clone()),
+            ("EMAILID T17", nothing.clone()),
+            ("EMAILID M99999999999999999999", nothing.clone()),
+        ] {
+            assert_eq!(keys(said), [key], "{said}");
+        }
+    }
+
+    #[test]
     fn what_is_no_search_is_refused() {
         for text in [
             "",
@@ -448,6 +474,9 @@ mod tests {
             "YOUNGER 4294967296",
             "0",
             "1:",
+            "EMAILID",
+            "EMAILID M=1",
+            "THREADID \"T1\"",
             "MODSEQ",
             "MODSEQ \"/flags/x\" 5",
             "MODSEQ \"x\" all 5",

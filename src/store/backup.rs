@@ -8,6 +8,8 @@
 //! - every modseq moves on past all that it can have used, so that all messages count as changed;
 //! - the record of expunged uids is declared whole only from now on: a client that comes with an older modseq is told
 //!   that every uid it does not find here has vanished, the lost timeline's own among them.
+//!
+//! The ids of bodies and mailboxes move on too, so that no object identifier (RFC 8474) is given to a second thing.
 
 use std::ffi::OsString;
 use std::fs;
@@ -19,7 +21,7 @@ use rusqlite::backup::{Backup, StepResult};
 use super::StoreError;
 use super::open::{self, OpenOptions};
 
-/// Uids and UIDVALIDITYs that a lost timeline cannot have used up.
+/// Uids, UIDVALIDITYs and ids that a lost timeline cannot have used up.
 const UIDS_SKIPPED: i64 = 1 << 20;
 /// Changes that a lost timeline cannot have made to one mailbox.
 const MODSEQS_SKIPPED: i64 = 1 << 40;
@@ -90,7 +92,7 @@ fn move_on(db: &Connection) -> Result<(), StoreError> {
     }
     transaction
         .execute("UPDATE mailbox SET modseq = modseq + ?1, complete_from = modseq + ?1", [MODSEQS_SKIPPED])?;
-    transaction.execute("UPDATE counter SET next = next + ?1 WHERE name = 'validity'", [UIDS_SKIPPED])?;
+    transaction.execute("UPDATE counter SET next = next + ?1", [UIDS_SKIPPED])?;
     // A mailbox that has no such range of uids left starts anew under another UIDVALIDITY.
     let last = i64::from(u32::MAX) - UIDS_SKIPPED;
     transaction.execute(

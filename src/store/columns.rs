@@ -331,7 +331,7 @@ mod tests {
             for body in bodies {
                 let uid = self.all.last().map_or(1, |(uid, _)| uid + 1);
                 self.all.push((uid, body));
-                let sql = "INSERT INTO message VALUES (70, ?1, ?2, 1, 0, 0, 1, 0, 0)";
+                let sql = "INSERT INTO message VALUES (70, ?1, ?2, 1, 0, 0, 1, 0, 0, 0)";
                 transaction.prepare_cached(sql).expect("prepared").execute((uid, body)).expect("put");
             }
             let sql = "UPDATE mailbox SET uid_next = (SELECT max(uid) + 1 FROM message WHERE mailbox = 70),
@@ -342,7 +342,7 @@ mod tests {
 
         fn expunge(&mut self, uid: u32) {
             let sql = "INSERT OR IGNORE INTO expunged
-                SELECT mailbox, uid, body, size, flags, keywords, modseq, received, saved, 0 FROM message
+                SELECT mailbox, uid, body, size, flags, keywords, modseq, received, saved, 0, 0 FROM message
                 WHERE mailbox = 70 AND uid = ?1";
             self.writer.db.execute(sql, [uid]).expect("kept");
             self.writer
@@ -422,7 +422,7 @@ mod tests {
     fn columns_of_what_is_mostly_gone_are_read_anew() {
         let mut known = Known::new();
         let expunge_all = "INSERT INTO expunged
-            SELECT mailbox, uid, body, size, flags, keywords, modseq, received, saved, 0 FROM message";
+            SELECT mailbox, uid, body, size, flags, keywords, modseq, received, saved, 0, 0 FROM message";
         known.put(1..=GONE_KEPT as i64);
         known.writer.db.execute_batch(expunge_all).expect("kept");
         known.writer.db.execute_batch("DELETE FROM message; UPDATE mailbox SET messages = 0").expect("gone");

@@ -248,6 +248,8 @@ impl Trial<'_> {
                 let day = date_of(self.envelope()?).and_then(|value| date::day(&value));
                 day.is_some_and(|day| within(day, *from, *to))
             }
+            Key::Email(body) => message.body() == *body,
+            Key::Thread(thread) => message.thread() == *thread,
             Key::ModSeq(least) => message.modseq() >= *least,
             // Made into nodes of their own.
             Key::Envelope(..) | Key::Header(..) | Key::Body(_) | Key::Text(_) => false,
@@ -344,7 +346,7 @@ mod tests {
 
     use super::super::{Flags, KeywordSet};
     use super::*;
-    use crate::base::{ModSeq, Uid, UidSet, Wall};
+    use crate::base::{BodyId, ModSeq, ThreadId, Uid, UidSet, Wall};
     use crate::mime::summary::Summarizer;
 
     /// A message at hand, which counts what is asked of it.
@@ -391,6 +393,14 @@ mod tests {
 
         fn saved(&self) -> Wall {
             Wall::from_unix(2_000)
+        }
+
+        fn body(&self) -> BodyId {
+            BodyId(7)
+        }
+
+        fn thread(&self) -> ThreadId {
+            ThreadId(6)
         }
 
         fn envelope(&mut self) -> Result<Vec<u8>, StoreError> {
@@ -473,6 +483,10 @@ mod tests {
             (Key::Text(text("inside")), true),
             (Key::Text(text("nowhere")), false),
             (Key::Text(text("")), true),
+            (Key::Email(BodyId(7)), true),
+            (Key::Email(BodyId(6)), false),
+            (Key::Thread(ThreadId(6)), true),
+            (Key::Thread(ThreadId(7)), false),
             (Key::ModSeq(ModSeq(9)), true),
             (Key::ModSeq(ModSeq(10)), false),
             (Key::Not(Box::new(Key::All)), false),

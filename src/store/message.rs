@@ -180,6 +180,7 @@ impl Reader {
             size: row.get(5)?,
             received: row.get(6)?,
             saved: row.get(7)?,
+            thread: row.get(8)?,
             envelope,
             structure,
             parts,
@@ -314,7 +315,7 @@ fn preview_column(columns: Columns) -> usize {
 }
 
 /// `uid, flags, keywords, modseq, body, size, received, saved` come first in each row.
-const FIXED_COLUMNS: usize = 8;
+const FIXED_COLUMNS: usize = 9;
 
 /// One statement for each choice of columns, so that each is prepared once.
 fn rows_sql(columns: Columns, expunged: bool) -> &'static str {
@@ -329,7 +330,8 @@ fn rows_sql(columns: Columns, expunged: bool) -> &'static str {
 }
 
 fn make_rows_sql(index: usize) -> String {
-    let fixed = "uid, flags, keywords, modseq, m.body, size, received, saved";
+    let fixed =
+        "uid, flags, keywords, modseq, m.body, size, received, saved, iif(thread = 0, m.body, thread)";
     let wanted: String = [", s.envelope", ", s.structure", ", s.parts", ", s.preview"]
         .into_iter()
         .enumerate()

@@ -11,15 +11,17 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::StoreError;
+use super::commit::thread_all;
 
 /// "PBOX": stands in the header of every pillarbox file.
 const APPLICATION_ID: i64 = 0x5042_4f58;
 /// Numbered from 1, in order; a file's `user_version` is how many it has seen. Never edited once released.
-const MIGRATIONS: &[&str] = &[
-    include_str!("../../migrations/0001-core.sql"),
-    include_str!("../../migrations/0002-fulltext.sql"),
-    include_str!("../../migrations/0003-quota.sql"),
-    include_str!("../../migrations/0004-preview.sql"),
+const MIGRATIONS: &[Migration] = &[
+    Migration::of(include_str!("../../migrations/0001-core.sql")),
+    Migration::of(include_str!("../../migrations/0002-fulltext.sql")),
+    Migration::of(include_str!("../../migrations/0003-quota.sql")),
+    Migration::of(include_str!("../../migrations/0004-preview.sql")),
+    Migration { sql: include_str!("../../migrations/0005-threads.sql"), then: Some(thread_all) },
 ];
 /// Page cache of one connection, in KiB. The whole process shall start in 6 MiB.
 const CACHE_KIB: i64 = 1024;
@@ -29,6 +31,20 @@ pub const BUSY_WAIT: Duration = Duration::from_secs(5);
 const STATEMENTS_KEPT: usize = 160;
 /// Owner only, as are -wal and -shm, which SQLite makes with the file's own mode.
 const FILE_MODE: u32 = 0o600;
+
+/// One step from a schema to the next.
+#[derive(Clone, Copy)]
+struct Migration {
+    sql: &'static str,
+    /// What SQL cannot do, in the same transaction.
+    then: Option<fn(&Connection) -> rusqlite::Result<()>>,
+}
+
+impl Migration {
+    const fn of(sql: &'static str) -> Migration {
+        Migration { sql, then: None }
+    }
+}
 
 /// Where the file is and how to reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,7 +223,7 @@ fn signed_limit() -> i64 {
     super::sql::signed(crate::base::limits::WAL_KEPT_BYTES)
 }
 
-fn migrate_file(options: &OpenOptions, migrations: &[&str]) -> Result<Connection, StoreError> {
+fn migrate_file(options: &OpenOptions, migrations: &[Migration]) -> Result<Connection, StoreError> {
     let db = connect(options, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     check_ours(&db, &options.path, migrations.len())?;
     set_up(&db)?;
@@ -227,10 +243,13 @@ fn snapshot(db: &Connection, options: &OpenOptions, version: usize) -> Result<()
 }
 
 /// Each migration in one transaction, with the version that it leads to.
-fn migrate(db: &Connection, from: usize, migrations: &[&str]) -> Result<(), StoreError> {
-    for (index, sql) in migrations.iter().enumerate().skip(from) {
+fn migrate(db: &Connection, from: usize, migrations: &[Migration]) -> Result<(), StoreError> {
+    for (index, step) in migrations.iter().enumerate().skip(from) {
         let transaction = rusqlite::Transaction::new_unchecked(db, rusqlite::TransactionBehavior::Immediate)?;
-        transaction.execute_batch(sql)?;
+        transaction.execute_batch(step.sql)?;
+        if let Some(then) = step.then {
+            then(&transaction)?;
+        }
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", index as i64 + 1)?;
         transaction.commit()?;
@@ -299,7 +318,7 @@ mod tests {
         let dir = folder();
         let options = OpenOptions::new(dir.path().join("box.db"));
         drop(create(&options).expect("created"));
-        let newer = [MIGRATIONS, &["CREATE TABLE later (x INTEGER) STRICT;"]].concat();
+        let newer = [MIGRATIONS, &[Migration::of("CREATE TABLE later (x INTEGER) STRICT;")]].concat();
         let db = migrate_file(&options, &newer).expect("migrated");
         assert_eq!(version(&db), Ok(MIGRATIONS.len() + 1));
         db.execute("INSERT INTO later VALUES (1)", []).expect("the table is there");
@@ -364,7 +383,8 @@ mod tests {
         let dir = folder();
         let options = OpenOptions::new(dir.path().join("box.db"));
         drop(create(&options).expect("created"));
-        let broken = [MIGRATIONS, &["CREATE TABLE half (x INTEGER); SELECT nonsense;"]].concat();
+        let broken =
+            [MIGRATIONS, &[Migration::of("CREATE TABLE half (x INTEGER); SELECT nonsense;")]].concat();
         assert!(migrate_file(&options, &broken).is_err());
         let db = open_writing(&options).expect("still ours");
         assert!(db.prepare("SELECT * FROM half").is_err());

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Params};
 
-use crate::base::{AccountId, BodyId, CredentialId, MailboxId, ModSeq, Uid, UidSet, UidValidity, Wall};
+use crate::base::{
+    AccountId, BodyId, CredentialId, MailboxId, ModSeq, ThreadId, Uid, UidSet, UidValidity, Wall,
+};
 
 use super::changes::{MailboxState, ViewCache};
 use super::columns::Shelf;
@@ -239,6 +241,7 @@ pub struct Row {
     pub received: Wall,
     /// When it came into this mailbox (RFC 8514).
     pub saved: Wall,
+    pub thread: ThreadId,
     pub envelope: std::ops::Range<usize>,
     pub structure: std::ops::Range<usize>,
     pub parts: std::ops::Range<usize>,

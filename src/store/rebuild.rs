@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::base::{BodyId, Ticket};
 use crate::mime::summary::Summarizer;
 
-use super::commit::{empty_index, put_summary};
+use super::commit::{empty_index, put_summary, rebuild_threads};
 use super::message::{SLICES_PER_BODY, Unpacker};
 use super::verify::Progress;
 use super::{IndexNext, IndexWork, Reader, StoreError, Write, Writer};
@@ -50,7 +50,9 @@ impl Writer {
             progress(Progress { done, total });
             self.checkpoint(false)?;
         }
-        Ok(())
+        let threading = self.db.transaction()?;
+        rebuild_threads(&threading)?;
+        Ok(threading.commit()?)
     }
 
     /// Makes the full-text index again, if there is to be one. `reader` is another handle on the same file.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::base::{ModSeq, Uid, UidSet, Wall};
+use crate::base::{BodyId, ModSeq, ThreadId, Uid, UidSet, Wall};
 
 use super::{EnvelopeField, Flags, StoreError};
 
@@ -38,6 +38,9 @@ pub enum Key {
     Header(String, String),
     Body(String),
     Text(String),
+    /// Copies of this body, and messages of this thread (RFC 8474 section 6).
+    Email(BodyId),
+    Thread(ThreadId),
     /// Changed at or after this modseq (RFC 7162 section 3.1.5).
     ModSeq(ModSeq),
     Not(Box<Key>),
@@ -75,6 +78,8 @@ pub trait Message {
     fn size(&self) -> u64;
     fn received(&self) -> Wall;
     fn saved(&self) -> Wall;
+    fn body(&self) -> BodyId;
+    fn thread(&self) -> ThreadId;
     /// ENVELOPE in wire form.
     fn envelope(&mut self) -> Result<Vec<u8>, StoreError>;
     /// `mime::PartMap` in its compact form.

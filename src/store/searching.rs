@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Weak};
 
-use crate::base::{AccountId, BodyId, MailboxId, ModSeq, Uid, UidSet, Wall, limits};
+use crate::base::{AccountId, BodyId, MailboxId, ModSeq, ThreadId, Uid, UidSet, Wall, limits};
 
 use super::changes::change_row;
 use super::judge::Judged;
@@ -49,7 +49,8 @@ impl Reader {
     ) -> Result<Option<Uid>, StoreError> {
         let mut seen = self.seen_statement()?;
         let mut seen = SeenWalk::new(&mut seen, search.mailbox, search.account, first)?;
-        let sql = "SELECT uid, flags, keywords, modseq, body, size, received, saved FROM message
+        let sql = "SELECT uid, flags, keywords, modseq, body, size, received, saved,
+                iif(thread = 0, body, thread) FROM message
             WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid";
         let mut rows = self.statement(sql)?;
         let mut rows = rows.query((search.mailbox, first, last))?;
@@ -71,6 +72,7 @@ impl Reader {
                 size: row.get(5)?,
                 received: row.get(6)?,
                 saved: row.get(7)?,
+                thread: row.get(8)?,
             };
             let body = candidate.body;
             let scan = self.scans.borrow_mut().take(search.program, body);
@@ -153,6 +155,7 @@ struct Candidate<'r> {
     size: u64,
     received: Wall,
     saved: Wall,
+    thread: ThreadId,
 }
 
 impl Message for Candidate<'_> {
@@ -182,6 +185,14 @@ impl Message for Candidate<'_> {
 
     fn saved(&self) -> Wall {
         self.saved
+    }
+
+    fn body(&self) -> BodyId {
+        self.body
+    }
+
+    fn thread(&self) -> ThreadId {
+        self.thread
     }
 
     fn envelope(&mut self) -> Result<Vec<u8>, StoreError> {

@@ -2,7 +2,7 @@
 
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use crate::base::{AccountId, BodyId, CredentialId, MailboxId, ModSeq, Uid, UidValidity, Wall};
+use crate::base::{AccountId, BodyId, CredentialId, MailboxId, ModSeq, ThreadId, Uid, UidValidity, Wall};
 
 use super::{KeywordSet, Scope, SpecialUse, StoreError};
 
@@ -36,7 +36,7 @@ macro_rules! unsigned {
     )*};
 }
 
-signed!(AccountId, MailboxId, BodyId, CredentialId, Wall);
+signed!(AccountId, MailboxId, BodyId, ThreadId, CredentialId, Wall);
 unsigned!(Uid(u32), UidValidity(u32), KeywordSet(u32));
 
 /// RFC 7162 section 3.1: a modseq has 63 bits, which is what SQLite stores.

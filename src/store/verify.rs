@@ -91,6 +91,57 @@ fn verify_body(reader: &Reader, body: BodyId) -> Result<Option<String>, StoreErr
     Ok((!same).then(|| format!("body {body}: its bytes are not those that were received")))
 }
 
+/// What would be wrong, and how often it is. `?1` is `SLICES_PER_BODY`.
+const CHECKS: &[(&str, &str)] = &[
+    (
+        "a message is in a mailbox that does not exist",
+        "SELECT count(*) FROM message WHERE mailbox NOT IN (SELECT id FROM mailbox)",
+    ),
+    ("a message has no body", "SELECT count(*) FROM message WHERE body NOT IN (SELECT id FROM body)"),
+    (
+        "a message's size is not that of its body",
+        "SELECT count(*) FROM message AS m JOIN body AS b ON b.id = m.body WHERE m.size <> b.size",
+    ),
+    (
+        "a count of seen messages is wrong",
+        "SELECT count(*) FROM seen_count AS c WHERE c.seen <>
+            (SELECT count(*) FROM seen AS s JOIN message AS m ON m.mailbox = s.mailbox AND m.uid = s.uid
+                WHERE s.mailbox = c.mailbox AND s.account = c.account AND s.seen)",
+    ),
+    (
+        "a body is shown by another number of messages than it says",
+        "SELECT count(*) FROM body LEFT JOIN
+            (SELECT body, count(*) AS n FROM (SELECT body FROM message UNION ALL
+                SELECT body FROM expunged WHERE body IS NOT NULL) GROUP BY body) AS r ON r.body = body.id
+            WHERE body.refs <> coalesce(r.n, 0)",
+    ),
+    (
+        "a message is neither in the search index nor waiting for it",
+        "SELECT count(*) FROM body, index_state AS i WHERE i.mode = 1 AND body.refs > 0 AND body.id <= i.up_to
+            AND body.id NOT IN (SELECT id FROM body_words_docsize)
+            AND body.id NOT IN (SELECT body FROM index_pending)",
+    ),
+    (
+        "the search index knows a message that is gone",
+        "SELECT count(*) FROM body_words_docsize, index_state AS i
+            WHERE i.mode = 1 AND body_words_docsize.id NOT IN (SELECT id FROM body)",
+    ),
+    (
+        "the search index has another number of messages than it says",
+        "SELECT count(*) FROM index_state AS i WHERE i.mode = 1
+            AND i.rows <> (SELECT count(*) FROM body_words_docsize)",
+    ),
+    (
+        "copies of a message are in different threads",
+        "SELECT count(*) FROM (SELECT 1 FROM message AS m JOIN mailbox AS b ON b.id = m.mailbox
+            GROUP BY b.account, m.body HAVING min(m.thread) <> max(m.thread))",
+    ),
+    (
+        "a slice belongs to no body",
+        "SELECT count(*) FROM slice WHERE id / ?1 NOT IN (SELECT id FROM body)",
+    ),
+];
+
 /// Every counter and reference against what it counts.
 fn verify_counters(reader: &Reader, faults: &mut Vec<String>) -> Result<(), StoreError> {
     let counters = "SELECT b.id, b.name FROM mailbox AS b LEFT JOIN (
@@ -106,51 +157,7 @@ fn verify_counters(reader: &Reader, faults: &mut Vec<String>) -> Result<(), Stor
     {
         faults.push(format!("mailbox {id} ({name}): its counters are not those of its messages"));
     }
-    let checks = [
-        (
-            "a message is in a mailbox that does not exist",
-            "SELECT count(*) FROM message WHERE mailbox NOT IN (SELECT id FROM mailbox)",
-        ),
-        ("a message has no body", "SELECT count(*) FROM message WHERE body NOT IN (SELECT id FROM body)"),
-        (
-            "a message's size is not that of its body",
-            "SELECT count(*) FROM message AS m JOIN body AS b ON b.id = m.body WHERE m.size <> b.size",
-        ),
-        (
-            "a count of seen messages is wrong",
-            "SELECT count(*) FROM seen_count AS c WHERE c.seen <>
-                (SELECT count(*) FROM seen AS s JOIN message AS m ON m.mailbox = s.mailbox AND m.uid = s.uid
-                    WHERE s.mailbox = c.mailbox AND s.account = c.account AND s.seen)",
-        ),
-        (
-            "a body is shown by another number of messages than it says",
-            "SELECT count(*) FROM body LEFT JOIN
-                (SELECT body, count(*) AS n FROM (SELECT body FROM message UNION ALL
-                    SELECT body FROM expunged WHERE body IS NOT NULL) GROUP BY body) AS r ON r.body = body.id
-                WHERE body.refs <> coalesce(r.n, 0)",
-        ),
-        (
-            "a message is neither in the search index nor waiting for it",
-            "SELECT count(*) FROM body, index_state AS i WHERE i.mode = 1 AND body.refs > 0 AND body.id <= i.up_to
-                AND body.id NOT IN (SELECT id FROM body_words_docsize)
-                AND body.id NOT IN (SELECT body FROM index_pending)",
-        ),
-        (
-            "the search index knows a message that is gone",
-            "SELECT count(*) FROM body_words_docsize, index_state AS i
-                WHERE i.mode = 1 AND body_words_docsize.id NOT IN (SELECT id FROM body)",
-        ),
-        (
-            "the search index has another number of messages than it says",
-            "SELECT count(*) FROM index_state AS i WHERE i.mode = 1
-                AND i.rows <> (SELECT count(*) FROM body_words_docsize)",
-        ),
-        (
-            "a slice belongs to no body",
-            "SELECT count(*) FROM slice WHERE id / ?1 NOT IN (SELECT id FROM body)",
-        ),
-    ];
-    for (what, sql) in checks {
+    for (what, sql) in CHECKS {
         let count: Option<i64> = if sql.contains("?1") {
             reader.one(sql, [SLICES_PER_BODY], |row| row.get(0))?
         } else {

@@ -298,6 +298,10 @@ pub enum Done {
         pairs: Vec<(Uid, Uid)>,
     },
     Mailbox(MailboxId),
+    Created {
+        mailbox: MailboxId,
+        validity: UidValidity,
+    },
     Account(AccountId),
 }
 

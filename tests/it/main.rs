@@ -14,6 +14,7 @@ mod interop;
 mod mime;
 mod model;
 mod mutants;
+mod objects;
 mod pop3;
 mod preview;
 mod search;

@@ -4,6 +4,7 @@ use crate::base::Output;
 use crate::imap::emit;
 use crate::imap::fetch_args::{BytesItem, Form, Item};
 use crate::imap::names::Names;
+use crate::imap::object;
 use crate::imap::server::Pause;
 use crate::mime::parts::PartMap;
 use crate::mime::structure;
@@ -230,6 +231,8 @@ impl Message {
                 out.push(b"INTERNALDATE ");
                 emit::date_time(out, row.received);
             }
+            Item::EmailId => out.str(&format!("EMAILID ({})", object::email(row.body))),
+            Item::ThreadId => out.str(&format!("THREADID ({})", object::thread(row.thread))),
             Item::SaveDate => {
                 out.push(b"SAVEDATE ");
                 emit::date_time(out, row.saved);

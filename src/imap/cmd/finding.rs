@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::base::{ModSeq, Mono, Uid, UidSet, Wall, limits};
+use crate::base::{BodyId, ModSeq, Mono, ThreadId, Uid, UidSet, Wall, limits};
 use crate::imap::lex::Parsed;
 use crate::imap::reply::{self, Reply, Status};
 use crate::imap::search_args::{SearchArgs, Unsearchable};
@@ -198,6 +198,14 @@ impl Message for Shown<'_> {
 
     fn saved(&self) -> Wall {
         Wall::default()
+    }
+
+    fn body(&self) -> BodyId {
+        BodyId::default()
+    }
+
+    fn thread(&self) -> ThreadId {
+        ThreadId::default()
     }
 
     fn envelope(&mut self) -> Result<Vec<u8>, StoreError> {

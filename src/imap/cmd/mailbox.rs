@@ -2,10 +2,11 @@
 //! name may be is the store's to say.
 
 use crate::imap::lex::{Bad, Parsed, Parser};
+use crate::imap::object;
 use crate::imap::reply::{self, Reply};
 use crate::imap::server::{Core, Pause, Running};
 use crate::session::Cx;
-use crate::store::{MailboxRow, SpecialUse, Write};
+use crate::store::{Done, MailboxRow, SpecialUse, Write};
 
 use super::{commit, once};
 
@@ -48,7 +49,12 @@ pub fn create(p: &mut Parser<'_>) -> Parsed<Box<dyn Running>> {
             }
             Ok(Write::CreateMailbox { account, name, special, now: cx.now.wall })
         },
-        |_, _, _| reply::ok("Created"),
+        |_, _, done| match done {
+            Done::Created { mailbox, validity } => {
+                reply::ok("Created").with_code(format!("MAILBOXID ({})", object::mailbox(mailbox, validity)))
+            }
+            _ => reply::broken(),
+        },
     ))
 }
 

@@ -7,6 +7,7 @@
 use crate::base::{ModSeq, UidSet, UidValidity};
 use crate::imap::emit;
 use crate::imap::lex::{Bad, Parsed, Parser};
+use crate::imap::object;
 use crate::imap::reply::{self, Reply};
 use crate::imap::server::{Core, Pause, Running, room};
 use crate::imap::view::{Selected, vanished_since};
@@ -201,6 +202,8 @@ fn tell_row(row: &MailboxRow, core: &Core, cx: &mut Cx<'_>) -> Result<(), StoreE
     cx.output.str(&format!("* OK [UIDVALIDITY {}] The uids are good\r\n", row.validity));
     cx.output.str(&format!("* OK [UIDNEXT {}] The next uid\r\n", row.uid_next));
     cx.output.str(&format!("* OK [HIGHESTMODSEQ {}] The last change\r\n", row.modseq));
+    let id = object::mailbox(row.id, row.validity);
+    cx.output.str(&format!("* OK [MAILBOXID ({id})] It keeps this id\r\n"));
     if core.rev2 {
         list::tell_selected(row, core, cx)?;
     }

@@ -4,6 +4,7 @@ use crate::base::Output;
 use crate::imap::emit;
 use crate::imap::lex::{Bad, Parsed, Parser};
 use crate::imap::names::Names;
+use crate::imap::object;
 use crate::imap::reply;
 use crate::imap::server::{Core, Running};
 use crate::session::Cx;
@@ -23,9 +24,10 @@ pub enum Item {
     HighestModseq,
     AppendLimit,
     DeletedStorage,
+    MailboxId,
 }
 
-const ITEMS: [(Item, &str); 10] = [
+const ITEMS: [(Item, &str); 11] = [
     (Item::Messages, "MESSAGES"),
     (Item::Recent, "RECENT"),
     (Item::UidNext, "UIDNEXT"),
@@ -36,6 +38,7 @@ const ITEMS: [(Item, &str); 10] = [
     (Item::HighestModseq, "HIGHESTMODSEQ"),
     (Item::AppendLimit, "APPENDLIMIT"),
     (Item::DeletedStorage, "DELETED-STORAGE"),
+    (Item::MailboxId, "MAILBOXID"),
 ];
 
 /// `status = "STATUS" SP mailbox SP "(" status-att *(SP status-att) ")"`
@@ -98,21 +101,23 @@ fn write(
         out.str(if index == 0 { " (" } else { " " });
         out.str(ITEMS.iter().find(|(known, _)| known == item).map_or("", |(_, name)| name));
         out.str(" ");
-        emit::number(
-            out,
-            match item {
-                Item::Messages => u64::from(row.messages),
-                Item::Recent => 0,
-                Item::UidNext => u64::from(row.uid_next.0),
-                Item::UidValidity => u64::from(row.validity.0),
-                Item::Unseen => u64::from(unseen),
-                Item::Size => row.bytes,
-                Item::Deleted => u64::from(row.deleted),
-                Item::HighestModseq => row.modseq.0,
-                Item::AppendLimit => append_limit,
-                Item::DeletedStorage => quota::storage_units(row.deleted_bytes),
-            },
-        );
+        let number = match item {
+            Item::Messages => u64::from(row.messages),
+            Item::Recent => 0,
+            Item::UidNext => u64::from(row.uid_next.0),
+            Item::UidValidity => u64::from(row.validity.0),
+            Item::Unseen => u64::from(unseen),
+            Item::Size => row.bytes,
+            Item::Deleted => u64::from(row.deleted),
+            Item::HighestModseq => row.modseq.0,
+            Item::AppendLimit => append_limit,
+            Item::DeletedStorage => quota::storage_units(row.deleted_bytes),
+            Item::MailboxId => {
+                out.str(&format!("({})", object::mailbox(row.id, row.validity)));
+                continue;
+            }
+        };
+        emit::number(out, number);
     }
     out.str(")\r\n");
 }

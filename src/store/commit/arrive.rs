@@ -3,7 +3,7 @@
 use rusqlite::OptionalExtension;
 
 use crate::base::limits::SLICE_BYTES;
-use crate::base::{AccountId, BodyId, Wall};
+use crate::base::{AccountId, BodyId, ThreadId, Wall};
 use crate::mime::Summary;
 
 use super::super::mailbox::INBOX;
@@ -18,6 +18,7 @@ use super::keywords;
 use super::mailboxes;
 use super::state::{Shown, State, check_quota};
 use super::sweep;
+use super::threads::{self, Ids};
 use super::{Applied, Tx};
 
 /// Bytes that a slice may take in the file: zstd's own bound is a little above the plain length.
@@ -59,7 +60,8 @@ pub fn deliver(tx: &mut Tx<'_>, deliver: &Deliver) -> Applied {
     for target in &deliver.to {
         check_quota(tx, target.account, Usage::messages(1, size))?;
         let mut mailbox = place(tx, target)?;
-        let shown = Arrival { body, size, received: deliver.received, saved: deliver.received };
+        let thread = thread(tx, target.account, body, &deliver.body)?;
+        let shown = Arrival { body, size, thread, received: deliver.received, saved: deliver.received };
         delivered.push(show(tx, &mut mailbox, target.account, &target.flags, &shown)?);
         mailbox.save(tx, target.account)?;
     }
@@ -71,7 +73,8 @@ pub fn append(tx: &mut Tx<'_>, append: &Append) -> Applied {
     let mut mailbox = State::load_for(tx, append.mailbox, append.account)?;
     let (body, size) = put_body(tx, &append.body, 1)?;
     check_quota(tx, append.account, Usage::messages(1, size))?;
-    let shown = Arrival { body, size, received: append.received, saved: append.now };
+    let thread = thread(tx, append.account, body, &append.body)?;
+    let shown = Arrival { body, size, thread, received: append.received, saved: append.now };
     let appended = show(tx, &mut mailbox, append.account, &append.flags, &shown)?;
     mailbox.save(tx, append.account)?;
     Ok(Done::Appended(appended))
@@ -87,7 +90,8 @@ pub fn append_all(tx: &mut Tx<'_>, appends: &[Append]) -> Applied {
     for append in appends {
         let (body, size) = put_body(tx, &append.body, 1)?;
         bytes = bytes.saturating_add(size);
-        let shown = Arrival { body, size, received: append.received, saved: append.now };
+        let thread = thread(tx, first.account, body, &append.body)?;
+        let shown = Arrival { body, size, thread, received: append.received, saved: append.now };
         appended.push(show(tx, &mut mailbox, first.account, &append.flags, &shown)?);
     }
     check_quota(tx, first.account, Usage::messages(appends.len() as u64, bytes))?;
@@ -105,8 +109,18 @@ pub fn park(tx: &mut Tx<'_>, body: &NewBody, now: Wall) -> Applied {
 struct Arrival {
     body: BodyId,
     size: u64,
+    thread: ThreadId,
     received: Wall,
     saved: Wall,
+}
+
+/// The thread that a new message is in.
+fn thread(tx: &Tx<'_>, account: AccountId, body: BodyId, new: &NewBody) -> Applied<ThreadId> {
+    let ids = match new {
+        NewBody::Inline { summary, .. } | NewBody::Staged { summary, .. } => Ids::of(&summary.sort),
+        NewBody::Parked { .. } => threads::ids_of(tx.db, body)?,
+    };
+    Ok(threads::join(tx.db, account, body, &ids)?)
 }
 
 /// The caller saves the mailbox.
@@ -122,6 +136,7 @@ fn show(
     let shown = Shown {
         body: arrival.body,
         size: arrival.size,
+        thread: arrival.thread,
         flags: Flags { system: flags.system, keywords },
         received: arrival.received,
         saved: arrival.saved,

@@ -67,9 +67,10 @@ pub fn take_out(tx: &Tx<'_>, mailbox: &mut State, uids: &UidSet, at: Wall) -> Ap
     for range in uids.ranges() {
         let here = (mailbox.id, *range.start(), *range.end());
         tx.execute(
-            "INSERT INTO expunged (mailbox, uid, body, size, flags, keywords, modseq, received, saved, at)
+            "INSERT INTO expunged (mailbox, uid, body, size, flags, keywords, modseq, received, saved, at,
+                thread)
                 SELECT m.mailbox, m.uid, m.body, m.size, m.flags | coalesce(s.seen, 0), m.keywords, ?4,
-                    m.received, m.saved, ?5
+                    m.received, m.saved, ?5, m.thread
                 FROM message AS m
                 LEFT JOIN seen AS s ON s.mailbox = m.mailbox AND s.account = ?6 AND s.uid = m.uid
                 WHERE m.mailbox = ?1 AND m.uid BETWEEN ?2 AND ?3",

@@ -45,7 +45,7 @@ pub fn create(tx: &mut Tx<'_>, account: AccountId, name: &str, special: Option<S
         Some(_) => return Err(Refused::Exists.into()),
         None => make(tx, account, &name, special)?,
     };
-    Ok(Done::Mailbox(id))
+    Ok(Done::Created { mailbox: id, validity: State::load(tx, id)?.validity })
 }
 
 /// A `\Noselect` name becomes a mailbox again, under a new UIDVALIDITY.

@@ -29,12 +29,14 @@ mod keywords;
 mod mailboxes;
 mod state;
 mod sweep;
+mod threads;
 mod transfer;
 
 pub use arrive::put_summary;
 pub use disk::{Disk, PAGE_BYTES, Space};
 pub use index::empty_whole as empty_index;
 pub use sweep::sweep_uploads;
+pub use threads::{rebuild as rebuild_threads, thread_all};
 
 /// Body ids taken from the file's counter at once; a crash skips what was left of them.
 const BODY_IDS_RESERVED: i64 = 1_024;

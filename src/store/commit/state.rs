@@ -2,12 +2,12 @@
 
 use rusqlite::OptionalExtension;
 
-use crate::base::{AccountId, BodyId, MailboxId, ModSeq, Uid, UidValidity, Wall};
+use crate::base::{AccountId, BodyId, MailboxId, ModSeq, ThreadId, Uid, UidValidity, Wall};
 
 use super::super::account::{limits, usage};
 use super::super::sql::signed;
 use super::super::{Delivered, Flags, Refused, Usage};
-use super::{Applied, Tx};
+use super::{Applied, Tx, threads};
 
 /// One row of `mailbox`. `save` writes it back if anything happened.
 pub struct State {
@@ -40,6 +40,7 @@ pub struct Gone {
 pub struct Shown {
     pub body: BodyId,
     pub size: u64,
+    pub thread: ThreadId,
     pub flags: Flags,
     pub received: Wall,
     pub saved: Wall,
@@ -103,8 +104,8 @@ impl State {
         }
         let modseq = self.step();
         tx.execute(
-            "INSERT INTO message (mailbox, uid, body, size, flags, keywords, modseq, received, saved)
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO message (mailbox, uid, body, size, flags, keywords, modseq, received, saved,
+                thread) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             (
                 self.id,
                 uid,
@@ -115,6 +116,7 @@ impl State {
                 modseq,
                 shown.received,
                 shown.saved,
+                threads::stored(shown.thread, shown.body),
             ),
         )?;
         self.uid_next = uid.next();

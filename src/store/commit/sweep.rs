@@ -14,10 +14,12 @@ use super::super::{Done, StoreError};
 use super::expunge::{self, NOT_KEPT};
 use super::index;
 use super::state::State;
-use super::{Applied, Tx, mailboxes};
+use super::{Applied, Tx, mailboxes, threads};
 
 /// Expunged messages that one sweep lets go.
 const ROWS_PER_SWEEP: usize = 1_000;
+/// Message-ids of removed accounts that one sweep forgets.
+const IDS_PER_SWEEP: usize = 4_096;
 /// Slices of bodies that one sweep removes: 16 MiB.
 const SLICES_PER_SWEEP: usize = 64;
 /// Pages that one sweep gives back to the file system, and how many must lie idle before it does.
@@ -39,6 +41,7 @@ pub fn sweep(tx: &mut Tx<'_>, now: Wall, clock_trusted: bool) -> Applied {
     let mut more = empty_unowned(tx, now)?;
     more |= release(tx.db, kept_until)?;
     more |= drop_loose(tx.db)?;
+    more |= threads::forget_removed(tx.db, IDS_PER_SWEEP)?;
     give_back(tx.db)?;
     Ok(if more { Done::More } else { Done::Nothing })
 }

@@ -66,7 +66,8 @@ struct Source {
 }
 
 fn read(tx: &Tx<'_>, mailbox: MailboxId, account: AccountId, uids: &UidSet) -> Applied<Vec<Source>> {
-    let sql = "SELECT m.uid, m.body, m.size, m.flags | coalesce(s.seen, 0), m.keywords, m.received
+    let sql = "SELECT m.uid, m.body, m.size, m.flags | coalesce(s.seen, 0), m.keywords, m.received,
+        iif(m.thread = 0, m.body, m.thread)
         FROM message AS m LEFT JOIN seen AS s ON s.mailbox = m.mailbox AND s.account = ?2 AND s.uid = m.uid
         WHERE m.mailbox = ?1 AND m.uid BETWEEN ?3 AND ?4 ORDER BY m.uid";
     let mut statement = tx.statement(sql)?;
@@ -79,6 +80,7 @@ fn read(tx: &Tx<'_>, mailbox: MailboxId, account: AccountId, uids: &UidSet) -> A
                 shown: Shown {
                     body: row.get::<_, BodyId>(1)?,
                     size: row.get(2)?,
+                    thread: row.get(6)?,
                     flags,
                     received: row.get(5)?,
                     saved: Wall(0),

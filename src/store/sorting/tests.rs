@@ -300,7 +300,7 @@ fn many(count: u32) -> Box_ {
     let Box_ { inbox, .. } = it;
     let fill = format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
-         INSERT INTO message SELECT {inbox}, i, i + 100, i % 1000, 0, 0, 1, (i * 7919 % 100003) * 1000000, 0 FROM n;
+         INSERT INTO message SELECT {inbox}, i, i + 100, i % 1000, 0, 0, 1, (i * 7919 % 100003) * 1000000, 0, 0 FROM n;
          INSERT INTO summary SELECT body, x'', x'', x'', NULL, 'SUBJECT ' || (body * 31 % 5003), 'A', 'B', '', '', '',
              body || '@x', CASE WHEN body % 10 THEN (body - 1) || '@x' ELSE '' END, '' FROM message;
          UPDATE mailbox SET uid_next = {count} + 1, messages = {count} WHERE id = {inbox};"
