@@ -89,6 +89,20 @@ ok(client.select("Work/Deep"))
 (copy,) = uids(client, "ALL")
 assert body(client, copy) == sent and "\\Flagged" in flags(client, copy)
 
+# --- quota: told for any mailbox, set for oneself, kept, and lifted again ---
+roots, told = ok(client.getquotaroot("Work"))
+assert roots == [b'Work ""'] and len(told) == 1, (roots, told)
+(told,) = ok(client.getquota('""'))
+used, limit = map(int, re.fullmatch(rb'"" \(MAILBOX (\d+) (\d+)\)', told).groups())
+assert used == len(ok(client.list())) and limit == 10000, told
+(told,) = ok(client.setquota('""', f"(STORAGE 100000 MAILBOX {used})"))
+assert re.fullmatch(rb'"" \(STORAGE \d+ 100000 MAILBOX %d %d\)' % (used, used), told), told
+status, why = client.create("OneMore")
+assert status == "NO" and b"[OVERQUOTA]" in why[0], why
+ok(client.setquota('""', "()"))
+ok(client.create("OneMore"))
+ok(client.delete("OneMore"))
+
 # --- two devices: what one does, the other is told ---
 other = imap("Work/Deep")
 ok(client.uid("STORE", str(copy), "+FLAGS", r"(\Answered)"))
