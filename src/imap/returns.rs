@@ -17,6 +17,40 @@ pub struct Returns {
     pub partial: Option<Window>,
 }
 
+/// Which of the matches an answer needs; the others need not be looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    All,
+    /// So many of those with the lowest numbers.
+    Lowest(u64),
+    /// So many of those with the highest.
+    Highest(u64),
+}
+
+impl Wanted {
+    /// So many matches of those that are looked for first are enough.
+    pub fn enough(self) -> u64 {
+        match self {
+            Wanted::All => u64::MAX,
+            Wanted::Lowest(count) | Wanted::Highest(count) => count,
+        }
+    }
+}
+
+impl Returns {
+    /// What a search must find for this to be told.
+    pub fn wanted(&self) -> Wanted {
+        let none = Returns::default();
+        match self.partial {
+            Some(window) if *self == (Returns { partial: self.partial, ..none }) => window.wanted(),
+            // SAVE beside MIN or MAX saves just that one (RFC 5182 section 2.1).
+            _ if (Returns { save: false, ..*self }) == (Returns { min: true, ..none }) => Wanted::Lowest(1),
+            _ if (Returns { save: false, ..*self }) == (Returns { max: true, ..none }) => Wanted::Highest(1),
+            _ => Wanted::All,
+        }
+    }
+}
+
 /// A stretch of a list of results, counted from its beginning or its end. The ends are as the client said them, in
 /// either order; the answer repeats them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +61,11 @@ pub struct Window {
 }
 
 impl Window {
+    fn wanted(&self) -> Wanted {
+        let far = u64::from(self.a.max(self.b));
+        if self.from_end { Wanted::Highest(far) } else { Wanted::Lowest(far) }
+    }
+
     /// The places from 0 that are in the window, of a list of this length.
     pub fn places(&self, length: usize) -> Range<usize> {
         let (first, last) = (self.a.min(self.b) as usize, self.a.max(self.b) as usize);

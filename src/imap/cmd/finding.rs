@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::base::{BodyId, ModSeq, Mono, ThreadId, Uid, UidSet, Wall, limits};
 use crate::imap::lex::Parsed;
 use crate::imap::reply::{self, Reply, Status};
+use crate::imap::returns::Wanted;
 use crate::imap::search_args::{SearchArgs, Unsearchable};
 use crate::imap::server::{Core, Pause, Running};
 use crate::session::{Cx, Want};
@@ -66,8 +67,7 @@ pub struct Finding {
     rest: Vec<Key>,
     /// The next message of the view to judge, by number.
     seq: u32,
-    /// As many of the lowest matches are all that is asked for.
-    enough: u64,
+    wanted: Wanted,
     /// Uids that match as far as they were judged.
     found: UidSet,
     reading: Option<Reading>,
@@ -79,7 +79,7 @@ impl Finding {
     /// Call it with `?` until the view is there.
     pub fn begin(
         args: &SearchArgs,
-        first_only: bool,
+        wanted: Wanted,
         core: &mut Core,
         cx: &mut Cx<'_>,
     ) -> Result<Finding, Pause> {
@@ -95,7 +95,7 @@ impl Finding {
             judge: Judge::new(&Program { keys: of_view }),
             rest,
             seq: 1,
-            enough: if first_only { 1 } else { u64::MAX },
+            wanted,
             found: UidSet::new(),
             reading: None,
             word_at: None,
@@ -145,13 +145,14 @@ impl Finding {
             }
             if self.judge.judge(&mut Shown { row, store: cx.store })?.0 {
                 self.found.insert(row.uid.0);
-                if self.rest.is_empty() && self.found.count() >= self.enough {
+                let in_order = !matches!(self.wanted, Wanted::Highest(_));
+                if self.rest.is_empty() && in_order && self.found.count() >= self.wanted.enough() {
                     break;
                 }
             }
         }
         let (keys, among) = (std::mem::take(&mut self.rest), std::mem::take(&mut self.found));
-        self.reading = Some(Reading::new(keys, among, self.enough));
+        self.reading = Some(Reading::new(keys, among, self.wanted));
         Ok(())
     }
 

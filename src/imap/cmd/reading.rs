@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::base::{BodyId, Uid, UidSet};
+use crate::imap::returns::Wanted;
 use crate::imap::server::{Core, Pause, ask};
 use crate::session::{Answer, Cx};
 use crate::store::search::{Key, Program};
@@ -19,11 +20,10 @@ pub struct Reading {
     stage: Stage,
     /// What the index is asked; `None`: nothing.
     query: Option<Arc<str>>,
-    /// Candidates of all stretches are wanted before the first is judged: order matters.
-    in_order: bool,
+    /// Where not all matches are wanted, the candidates of all stretches are there before the first is judged, and then
+    /// some at a time from the end that is wanted.
+    wanted: Wanted,
     candidates: UidSet,
-    /// As many of the lowest matches as are asked for.
-    enough: u64,
     found: UidSet,
     /// Messages that are known to match or not.
     judged: u64,
@@ -42,12 +42,14 @@ enum Stage {
     Through,
 }
 
+/// Where only some matches are wanted, so many candidates are judged at a time, or twice as many as are wanted.
+const JUDGED_AT_ONCE: u64 = 128;
 /// So few messages are read sooner than the index is asked.
 const READ_AT_ONCE: u64 = 8;
 
 impl Reading {
-    /// `keys` are judged for the messages of `among`. Of more than `enough` matches only the lowest are needed.
-    pub fn new(keys: Vec<Key>, among: UidSet, enough: u64) -> Reading {
+    /// `keys` are judged for the messages of `among`.
+    pub fn new(keys: Vec<Key>, among: UidSet, wanted: Wanted) -> Reading {
         let all = among.count();
         let mut reading = Reading {
             keys,
@@ -55,9 +57,8 @@ impl Reading {
             among,
             stage: Stage::Through,
             query: None,
-            in_order: enough < u64::MAX,
+            wanted,
             candidates: UidSet::new(),
-            enough,
             found: UidSet::new(),
             judged: 0,
         };
@@ -70,7 +71,7 @@ impl Reading {
             reading.stage = Stage::Asking(BodyId(0));
         } else {
             let among = std::mem::take(&mut reading.among);
-            reading.stage = reading.judging(among, None);
+            reading.judge_some(among);
         }
         reading
     }
@@ -83,7 +84,7 @@ impl Reading {
     /// How many messages are judged, and of how many, where that can be said.
     pub fn progress(&self) -> (u64, Option<u64>) {
         match (&self.stage, &self.query) {
-            (Stage::Judging { program, from, .. }, None) => {
+            (Stage::Judging { program, from, .. }, None) if self.wanted == Wanted::All => {
                 let left = program.within().map_or(0, |uids| {
                     uids.ranges_from(from.0).map(|range| u64::from(range.end() - range.start()) + 1).sum()
                 });
@@ -122,29 +123,49 @@ impl Reading {
 
     fn take_candidates(&mut self, uids: &UidSet, next: Option<BodyId>) {
         let candidates = self.among.intersection(uids);
-        if !self.in_order {
+        if self.wanted == Wanted::All {
             self.stage = self.judging(candidates, next);
             return;
         }
         self.candidates = self.candidates.union(&candidates);
-        self.stage = match next {
-            Some(next) => Stage::Asking(next),
+        match next {
+            Some(next) => self.stage = Stage::Asking(next),
             None => {
                 let candidates = std::mem::take(&mut self.candidates);
-                self.judging(candidates, None)
+                self.judge_some(candidates);
             }
+        }
+    }
+
+    /// Goes on with these candidates: all of them, or those that come first from the end that is wanted.
+    fn judge_some(&mut self, mut candidates: UidSet) {
+        let (all, some) = (candidates.count(), self.wanted.enough().saturating_mul(2).max(JUDGED_AT_ONCE));
+        let first = match self.wanted {
+            Wanted::Highest(_) if some < all => candidates.nth(all - some..all),
+            Wanted::Lowest(_) if some < all => candidates.nth(0..some),
+            _ => std::mem::take(&mut candidates),
         };
+        self.candidates = candidates.without(&first);
+        self.stage = self.judging(first, None);
     }
 
     fn take_found(&mut self, uids: &UidSet, next: Option<Uid>) {
         self.found = if self.found.is_empty() { uids.clone() } else { self.found.union(uids) };
+        let highest = matches!(self.wanted, Wanted::Highest(_));
         let Stage::Judging { program, from, next: stretch, .. } = &mut self.stage else { return };
         match next {
-            _ if self.found.count() >= self.enough => self.stage = Stage::Through,
+            // The highest are known when all that were taken together have been judged.
+            _ if self.found.count() >= self.wanted.enough() && !(highest && next.is_some()) => {
+                self.stage = Stage::Through;
+            }
             Some(next) => *from = next,
             None => {
                 self.judged += program.within().map_or(0, UidSet::count);
                 self.stage = after(*stretch);
+                if !self.candidates.is_empty() && self.wanted != Wanted::All {
+                    let candidates = std::mem::take(&mut self.candidates);
+                    self.judge_some(candidates);
+                }
             }
         }
     }
@@ -161,4 +182,58 @@ impl Reading {
 /// What follows a stretch.
 fn after(next: Option<BodyId>) -> Stage {
     next.map_or(Stage::Through, Stage::Asking)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(wanted: Wanted) -> Reading {
+        Reading::new(vec![Key::Text("common".into())], UidSet::range(1..=1_000), wanted)
+    }
+
+    fn judged(reading: &Reading) -> Option<(u32, u32)> {
+        match &reading.stage {
+            Stage::Judging { from, up_to, .. } => Some((from.0, up_to.0)),
+            _ => None,
+        }
+    }
+
+    fn uids(uids: &[u32]) -> UidSet {
+        uids.iter().copied().collect()
+    }
+
+    #[test]
+    fn the_highest_are_looked_for_from_the_end() {
+        let mut reading = reading(Wanted::Highest(3));
+        assert!(matches!(reading.stage, Stage::Asking(_)), "the index is asked");
+        reading.take_candidates(&UidSet::range(1..=500), Some(BodyId(7)));
+        assert!(matches!(reading.stage, Stage::Asking(BodyId(7))), "all stretches come first");
+        reading.take_candidates(&UidSet::range(501..=2_000), None);
+        assert_eq!(judged(&reading), Some((873, 1_000)));
+        reading.take_found(&uids(&[873, 880, 881]), Some(Uid(890)));
+        assert_eq!(judged(&reading), Some((890, 1_000)), "higher ones may follow");
+        reading.take_found(&uids(&[]), None);
+        assert_eq!((judged(&reading), reading.found().count()), (None, 3));
+    }
+
+    #[test]
+    fn what_is_not_found_at_one_end_is_looked_for_further_on() {
+        let mut highest = reading(Wanted::Highest(2));
+        highest.take_candidates(&UidSet::range(1..=1_000), None);
+        highest.take_found(&uids(&[999]), None);
+        assert_eq!(judged(&highest), Some((745, 872)));
+        highest.take_found(&uids(&[]), None);
+        assert_eq!(judged(&highest), Some((617, 744)));
+        let mut lowest = reading(Wanted::Lowest(2));
+        lowest.take_candidates(&UidSet::range(1..=1_000), None);
+        assert_eq!(judged(&lowest), Some((1, 128)));
+        lowest.take_found(&uids(&[]), None);
+        assert_eq!(judged(&lowest), Some((129, 256)));
+        lowest.take_found(&uids(&[130, 131]), Some(Uid(140)));
+        assert_eq!(judged(&lowest), None, "the rest is higher");
+        let mut all = reading(Wanted::All);
+        all.take_candidates(&UidSet::range(1..=1_000), None);
+        assert_eq!(judged(&all), Some((1, 1_000)));
+    }
 }

@@ -4,7 +4,7 @@
 use crate::imap::command::By;
 use crate::imap::lex::{Bad, Parsed, Parser};
 use crate::imap::reply::{self, Reply};
-use crate::imap::returns::Returns;
+use crate::imap::returns::{Returns, Wanted};
 use crate::imap::search_args::{self, SearchArgs};
 use crate::imap::server::{Core, Pause, Running};
 use crate::session::Cx;
@@ -50,12 +50,12 @@ impl Running for Search {
 impl Search {
     fn advance(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
         if self.telling.is_none() {
-            let first_only = self.first_only();
+            let wanted = self.args.returns.map_or(Wanted::All, |returns| returns.wanted());
             let all = Returns { all: true, ..Returns::default() };
             self.early.set_returns(self.args.returns.or(core.rev2.then_some(all)));
             let finding = match &mut self.finding {
                 Some(finding) => finding,
-                none => none.insert(Finding::begin(&self.args, first_only, core, cx)?),
+                none => none.insert(Finding::begin(&self.args, wanted, core, cx)?),
             };
             if let Err(pause) = finding.advance(core, cx) {
                 return Err(self.early.go_on(pause, finding, core, cx));
@@ -73,11 +73,5 @@ impl Search {
             telling.write(cx)?;
         }
         Ok(reply::ok("Searched"))
-    }
-
-    /// The lowest match is all that is asked for.
-    fn first_only(&self) -> bool {
-        let only_min = Returns { min: true, ..Returns::default() };
-        self.args.returns.is_some_and(|returns| Returns { save: false, ..returns } == only_min)
     }
 }

@@ -7,6 +7,7 @@ use crate::base::UidSet;
 use crate::imap::command::By;
 use crate::imap::lex::{Parsed, Parser};
 use crate::imap::reply::{self, Reply};
+use crate::imap::returns::Wanted;
 use crate::imap::server::{Core, Pause, Running, ask};
 use crate::imap::sort_args::{self, SortArgs};
 use crate::session::{Answer, Cx};
@@ -45,7 +46,7 @@ impl Running for Sort {
 impl Sort {
     fn advance(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<Reply, Pause> {
         if matches!(self.stage, Stage::View) {
-            let finding = Finding::begin(&self.args.search, false, core, cx)?;
+            let finding = Finding::begin(&self.args.search, Wanted::All, core, cx)?;
             self.stage = Stage::Finding(Box::new(finding));
         }
         if let Stage::Finding(finding) = &mut self.stage {
