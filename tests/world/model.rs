@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use pillarbox::base::{AccountId, BodyId, MailboxId, ModSeq, Ticket, Uid, UidSet, UidValidity};
 use pillarbox::store::{
-    ChangeFlags, Columns, Delivered, Done, FlagNames, FlagOp, NewBody, Outcome, Question, Reader, Reply,
-    Slice, Transfer, Write,
+    ChangeFlags, Columns, Delivered, Done, FlagNames, FlagOp, Flags, NewBody, Outcome, Question, Reader,
+    Reply, Slice, Transfer, Usage, Write,
 };
 
 use super::{corpus, store};
@@ -269,6 +269,7 @@ impl Model {
         let accounts = reader.accounts().map_err(|e| e.to_string())?;
         let mut stored = BTreeMap::new();
         for account in &accounts {
+            let mut used = Usage::default();
             for row in reader.mailboxes(account.id).map_err(|e| e.to_string())? {
                 let mailbox = self.load(reader, &row)?;
                 if row.messages as usize != mailbox.messages.len() {
@@ -279,7 +280,13 @@ impl Model {
                         mailbox.messages.len()
                     ));
                 }
+                used.messages += mailbox.messages.len() as u64;
+                used.bytes += row.bytes;
+                used.mailboxes += 1;
                 stored.insert(row.id, mailbox);
+            }
+            if account.used != used {
+                return Err(format!("{} is said to hold {:?}, not {used:?}", account.name, account.used));
             }
         }
         Ok(stored)
@@ -367,6 +374,7 @@ impl Model {
 
     fn load(&mut self, reader: &Reader, row: &pillarbox::store::MailboxRow) -> Result<Mailbox, String> {
         let mut messages = BTreeMap::new();
+        let mut counted = (0, 0, 0);
         let uids = Arc::new(UidSet::range(1..=u32::MAX - 1));
         let columns = Columns { body: true, ..Columns::default() };
         let mut from = Some(Uid(1));
@@ -402,11 +410,22 @@ impl Model {
                     modseq: found.modseq,
                 };
                 messages.insert(found.uid, message);
+                let deleted = u64::from(found.flags.has(Flags::DELETED));
+                counted.0 += found.size;
+                counted.1 += deleted;
+                counted.2 += deleted * found.size;
             }
             from = rows.next;
         }
         if view.len() != messages.len() {
             return Err(format!("{}: the view shows {}, rows are {}", row.name, view.len(), messages.len()));
+        }
+        let said = (row.bytes, u64::from(row.deleted), row.deleted_bytes);
+        if said != counted {
+            return Err(format!(
+                "{}: (bytes, deleted, bytes of those) are {counted:?}, not {said:?}",
+                row.name
+            ));
         }
         let (owner, validity, modseq) = (row.account, row.validity, row.modseq);
         Ok(Mailbox { owner, validity, uid_next: row.uid_next.0, modseq, messages })
