@@ -32,7 +32,7 @@
 //! | RFC 5182 SEARCHRES | done | search_result_is_saved |
 //! | RFC 9394 PARTIAL | done; FETCH by sequence number takes it too, as the grammar has it | partial_windows |
 //! | RFC 5032 WITHIN | done | search_within |
-//! | RFC 9585 INPROGRESS | done, for SEARCH; a search that has begun to tell results says no more | search_takes_long |
+//! | RFC 9585 INPROGRESS | done, for SEARCH, SORT and THREAD; a search that has begun to tell results says no more | search_takes_long |
 //! | RFC 8474 OBJECTID | done; EMAILID names a body and its copies, THREADID goes by Message-ID and References within an account | objectid_names_mailboxes_messages_and_threads |
 //! | RFC 8514 SAVEDATE | done; every mailbox knows it | savedate_is_when_a_message_came_here |
 //! | RFC 5256 SORT | done | sort_keys |
@@ -40,7 +40,7 @@
 //! | RFC 5267 ESORT | done; PARTIAL too, the rest of CONTEXT=SORT not | sort_returns |
 //! | RFC 5256 THREAD=ORDEREDSUBJECT, THREAD=REFERENCES | done | thread_references |
 //! | draft-ietf-morg-inthread THREAD=REFS (beside RFC 5256) | done; SEARCH=INTHREAD not | thread_refs |
-//! | RFC 5255 I18NLEVEL=1 | done; LANGUAGE not | sort_compares_without_case |
+//! | RFC 5255 I18NLEVEL=1 | done, but for compatibility forms of rare scripts, which compare only to themselves (`mime/fold.rs`); LANGUAGE not | sort_compares_without_case |
 //! | RFC 8970 PREVIEW | done; made at delivery | preview_tells_the_first_words |
 //! | RFC 3516 BINARY | done; APPEND of `literal8` is refused with `UNKNOWN-CTE`, which section 4.4 leaves to us | fetch_binary |
 //! | RFC 7162 CONDSTORE, QRESYNC | done | qresync_tells_what_a_client_missed |

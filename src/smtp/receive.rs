@@ -289,7 +289,8 @@ impl Conversation {
         cx.budget.give(cx.budget.held());
         match result {
             Ok(()) => {
-                log::info!("{id}: stored for {recipients} recipients, from {}", cx.peer.addr.ip());
+                let s = if recipients == 1 { "" } else { "s" };
+                log::info!("{id}: stored for {recipients} recipient{s}, from {}", cx.peer.addr.ip());
                 match self.role {
                     Role::Exchanger => cx.gauges.messages_received += 1,
                     Role::Submission => cx.gauges.messages_submitted += 1,

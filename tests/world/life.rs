@@ -276,6 +276,8 @@ impl Life {
     /// A message comes in while everybody idles: each client on that mailbox hears of it soon.
     fn tell_the_idle(&mut self) {
         let Some(alice) = self.alice() else { return self.complain("alice is gone") };
+        // What a POP3 client deleted with its last word is still on its way to those who idle.
+        self.wait(Duration::from_secs(10), |_| false);
         let before = self.counts();
         let target = Target { account: alice, place: Place::Inbox, flags: FlagNames::default() };
         let body = store::body(&corpus::token("last", 500));

@@ -108,6 +108,16 @@ impl Finding {
         self.judge_rows(core, cx)
     }
 
+    /// The same, with a word to the client now and then that it goes on: for commands that tell nothing before they are
+    /// through.
+    pub fn advance_with_word(&mut self, core: &mut Core, cx: &mut Cx<'_>) -> Result<(), Pause> {
+        let done = self.advance(core, cx);
+        if matches!(done, Err(Pause::Wait(_))) && !cx.output.full() {
+            self.tell_progress(core, cx);
+        }
+        done
+    }
+
     /// Tells the client that a search which takes long goes on (RFC 9585). Not in the middle of a response.
     pub fn tell_progress(&mut self, core: &Core, cx: &mut Cx<'_>) {
         let interval = limits::PROGRESS_INTERVAL;

@@ -50,7 +50,7 @@ impl Sort {
             self.stage = Stage::Finding(Box::new(finding));
         }
         if let Stage::Finding(finding) = &mut self.stage {
-            finding.advance(core, cx)?;
+            finding.advance_with_word(core, cx)?;
             self.stage = match std::mem::replace(&mut self.stage, Stage::View) {
                 Stage::Finding(finding) => self.sorting(finding, cx),
                 other => other,
