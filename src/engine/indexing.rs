@@ -48,6 +48,7 @@ impl Engine {
         let arrived = match &outcome.result {
             Ok(Done::Delivered(delivered)) => delivered.len(),
             Ok(Done::Appended(_)) => 1,
+            Ok(Done::AppendedAll(appended)) => appended.len(),
             _ => 0,
         };
         self.indexing.others += 1;

@@ -193,6 +193,7 @@ struct History {
     it: Box_,
     other: MailboxId,
     uploads: Vec<(BodyId, Vec<u8>)>,
+    parked: Vec<(BodyId, u64)>,
 }
 
 impl History {
@@ -202,7 +203,7 @@ impl History {
             let all = judged(&self.it.reader, &self.it, inbox, Program { keys: vec![Key::All] });
             all.iter().filter(|_| chance.one_in(5)).collect::<UidSet>()
         };
-        let done = match chance.below(16) {
+        let done = match chance.below(18) {
             0..6 => {
                 let to = vec![Target { account, place: Place::Inbox, flags: FlagNames::default() }];
                 self.it.put(Write::Deliver(Deliver { body: message(&letter(chance)), to, received: NOW }))
@@ -215,6 +216,8 @@ impl History {
             }
             9 => self.begin_upload(chance),
             10 => self.finish_upload(chance),
+            16 => self.park(chance),
+            17 => self.show_parked(),
             11 => self.it.put(Write::Admin(Admin::Sweep { now: crate::store::LATER, clock_trusted: true })),
             12 if chance.one_in(4) => {
                 let value = Some((*chance.pick(&["on", "off"])).to_owned());
@@ -255,6 +258,41 @@ impl History {
     }
 }
 
+impl History {
+    /// A message of a long APPEND, whole and not shown yet; some came in slices.
+    fn park(&mut self, chance: &mut Chance) -> Result<Done, Refused> {
+        let bytes = letter(chance);
+        let mut body = message(&bytes);
+        if chance.one_in(2)
+            && let Done::Staged(id) = self.begin_upload(chance)?
+        {
+            let (_, bytes) = self.uploads.pop().expect("just begun");
+            let NewBody::Inline { sha256, summary, .. } = message(&bytes) else { panic!("is whole") };
+            body = NewBody::Staged { body: id, size: bytes.len() as u64, sha256, summary };
+        }
+        let size = if let NewBody::Staged { size, .. } = body { size } else { bytes.len() as u64 };
+        let done = self.it.put(Write::Park { body, now: NOW });
+        if let Ok(Done::Staged(id)) = done {
+            self.parked.push((id, size));
+        }
+        done
+    }
+
+    fn show_parked(&mut self) -> Result<Done, Refused> {
+        let (account, mailbox) = (self.it.account, self.it.inbox);
+        let append = |(body, size)| {
+            let (body, flags) = (NewBody::Parked { body, size }, FlagNames::default());
+            Append { account, mailbox, body, flags, received: NOW, now: NOW }
+        };
+        let appends: Vec<Append> = self.parked.drain(..).map(append).collect();
+        match self.it.put(Write::AppendAll(appends)) {
+            // Swept meanwhile.
+            Err(Refused::NoBody) => Ok(Done::Nothing),
+            done => done,
+        }
+    }
+}
+
 #[test]
 fn the_index_never_misses_what_a_scan_finds() {
     let mut saved = 0;
@@ -263,7 +301,7 @@ fn the_index_never_misses_what_a_scan_finds() {
         let it = Box_::new();
         let other = it.reader.mailbox_named(it.account, "Archive").expect("read").expect("Archive").id;
         it.reader.end_turn();
-        let mut history = History { it, other, uploads: Vec::new() };
+        let mut history = History { it, other, uploads: Vec::new(), parked: Vec::new() };
         for step in 0..60 {
             history.step(chance);
             if step % 6 == 5 {

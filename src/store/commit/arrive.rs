@@ -181,7 +181,10 @@ fn put_body(tx: &mut Tx<'_>, body: &NewBody, refs: usize) -> Applied<(BodyId, u6
             let sql = "UPDATE body SET staged = NULL, refs = ?2
                 WHERE id = ?1 AND size = ?3 AND sha256 IS NOT NULL AND staged IS NOT NULL AND refs = 0";
             match tx.execute(sql, (body, refs, signed(*size)))? {
-                1 => Ok((*body, *size)),
+                1 => {
+                    index::finished(tx.db, *body)?;
+                    Ok((*body, *size))
+                }
                 _ => Err(Refused::NoBody.into()),
             }
         }
